@@ -1,0 +1,40 @@
+//! The catalog: where tables and partitions are recorded.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::table::{Partition, Table, TableName};
+
+/// Where tables and partitions are recorded.
+///
+/// Every method that writes is idempotent: putting the same thing twice is one thing. Absence is not an error.
+/// All implementations pass the suite in `catalog/contract.rs`.
+#[async_trait]
+pub trait Catalog: Debug + Send + Sync {
+    /// The names of all tables, sorted.
+    async fn tables(&self) -> Result<Vec<TableName>>;
+
+    /// The table, or `None` if there is none of this name.
+    async fn table(&self, name: &TableName) -> Result<Option<Table>>;
+
+    /// Creates the table (`version` is `None`) or replaces the definition that `version` was read from.
+    /// Partitions are left as they are. Returns the table with its new version.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`](crate::Code::Conflict) if the table was created or changed in between.
+    async fn put_table(&self, table: &Table) -> Result<Table>;
+
+    /// The partitions of a table, sorted by their values; empty for an unknown table.
+    async fn partitions(&self, name: &TableName) -> Result<Vec<Partition>>;
+
+    /// Adds partitions, or replaces those with the same values. Each partition changes at once.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`](crate::Code::NotFound) if the table does not exist.
+    async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()>;
+
+    /// Removes partitions by their values; those that do not exist are passed over.
+    async fn drop_partitions(&self, name: &TableName, values: &[Vec<Option<String>>]) -> Result<()>;
+}

@@ -1,0 +1,174 @@
+//! The stable error codes: one table of code, kind and explanation.
+
+use std::fmt;
+
+/// What the reader of an error must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Mend the project: a SQL file, a setting, a name.
+    Project,
+    /// Mend, remove or set aside an input object.
+    Data,
+    /// Nothing: try again, another worker was faster or a service did not answer.
+    Retry,
+    /// Mend the surroundings: permissions, disk space, memory.
+    Environment,
+    /// Report it: this is a defect of unglue.
+    Internal,
+}
+
+macro_rules! codes {
+    ($($variant:ident $text:literal $kind:ident $explanation:literal)*) => {
+        /// A stable, kebab-case error code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $explanation] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The code as it is printed, for example `unknown-column`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            /// What the reader must do.
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind),* }
+            }
+
+            /// What the code means and how to mend it: the text of `unglue explain`.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $explanation),* }
+            }
+        }
+    };
+}
+
+codes! {
+    // The project and its headers.
+    EmptyProject "empty-project" Project
+        "The folder `sql/` holds no SQL file.\n\nA transform is one file `sql/<database>/<table>.sql`. `unglue init` writes a small working project to start from."
+    BadPath "bad-path" Project
+        "A SQL file does not lie at `sql/<database>/<table>.sql`, or a folder or file name is not a valid name.\n\nThe path names the table that the file produces. Names are lower-case letters, digits and `_`, and begin with a letter or `_`, as the Glue Data Catalog and Athena expect."
+    NotUtf8 "not-utf8" Project
+        "A SQL or TOML file is not UTF-8 text.\n\nSave the file as UTF-8; a byte order mark is allowed."
+    DuplicateTarget "duplicate-target" Project
+        "Two files produce the same table, for example because their names differ only by letter case.\n\nRename or remove one of them."
+    DependencyCycle "dependency-cycle" Project
+        "Transforms read each other's tables in a circle, so none of them can run first.\n\nThe message lists the circle; break it at one place."
+    ReadsOwnTarget "reads-own-target" Project
+        "A transform reads the table that it produces.\n\nA run would see its own former output, and the result would depend on how often it ran. Read the source tables instead; to update rows in place use `@write: merge`."
+    MisplacedSetting "misplaced-setting" Project
+        "A `-- @key: value` comment stands below the header, where it has no effect.\n\nThe header is the unbroken block of line comments at the top of the file. Move the setting there, or write the comment without `@`."
+    UnknownKey "unknown-key" Project
+        "A header or an `unglue.toml` has a key that does not exist.\n\nThe keys are listed in the reference; the nearest name is suggested where there is one."
+    DuplicateKey "duplicate-key" Project
+        "A header has the same key twice.\n\nKeep one; a list goes on one line, separated by commas. Only `@assert` and `@assert_table` may be repeated."
+    BadValue "bad-value" Project
+        "A setting has a value that its key does not take.\n\nThe message says which values are allowed."
+    NotSupported "not-supported" Project
+        "A setting or SQL feature is part of the language but not built into this version.\n\nRemove it, or wait for the version that has it; nothing was run as if it were not there."
+    // The SQL text.
+    Syntax "syntax" Project
+        "The SQL text could not be parsed.\n\nThe position is where the parser stopped; the mistake is there or just before."
+    NotASelect "not-a-select" Project
+        "A file holds something other than one SELECT: DDL, DML, COPY, SET, EXPLAIN or nothing at all.\n\nA transform is one query. How its result is written is said by the header (`@write`, `@partition`, ...), not by a statement."
+    SeveralStatements "several-statements" Project
+        "A file holds more than one statement.\n\nPut each query in a file of its own; each file produces one table."
+    FileAccess "file-access" Project
+        "A query reads a file or URL directly, or calls a table function.\n\nOnly tables of the catalog are visible to a transform. Put the file in the data folder and run `unglue catalog`, then read it as a table."
+    UnknownTable "unknown-table" Project
+        "A query names a table that is neither in the catalog nor produced by another transform.\n\nTables are written `database.table`. `unglue catalog show` lists the tables; `unglue catalog` adds those that lie in the data folder."
+    UnknownColumn "unknown-column" Project
+        "A query or a setting names a column that does not exist at that place.\n\nThe nearest name is suggested. In a header, columns are those of the SELECT list, by their final names."
+    AmbiguousColumn "ambiguous-column" Project
+        "A column name fits several tables of the query.\n\nQualify it: `alias.column`."
+    UnknownFunction "unknown-function" Project
+        "A query calls a function that does not exist, or one that cannot be used at that place.\n\nThe nearest name is suggested. The functions are those of DataFusion."
+    TypeMismatch "type-mismatch" Project
+        "An operator, function or setting gets a value of a type that it does not take.\n\nAdd a CAST, or correct the expression."
+    DuplicateColumn "duplicate-column" Project
+        "Two columns of the result have the same name, ignoring letter case.\n\nGive one of them another name with AS; the catalog does not distinguish letter case."
+    BadColumnName "bad-column-name" Project
+        "A column of the result has no usable name.\n\nName expressions with AS. Column names may hold letters, digits and `_`."
+    UnsupportedType "unsupported-type" Project
+        "A column of the result has a type that Hive tables do not have, or no type at all.\n\nAdd a CAST to the type that readers of the table should see."
+    InvalidQuery "invalid-query" Project
+        "The query is well-formed but the planner refuses it.\n\nThe message is the planner's own."
+    QueryTooComplex "query-too-complex" Project
+        "The query is nested deeper, or longer, than the limits allow.\n\nSplit it into several transforms."
+    NotIncremental "not-incremental" Project
+        "`@write: append` was asked for, but running the query over new objects only would give other rows than running it over all of them.\n\nThe marked clause is the reason: aggregates, DISTINCT, windows, LIMIT, set operations, and outer joins that keep rows of the lookup side need all of the source. Use `@write: overwrite`, or move the clause into a transform of its own that reads this one's table."
+    BadDriving "bad-driving-table" Project
+        "`@driving` or `@trigger` names a table that the query does not read, or there is no table to drive the transform.\n\nName a table of FROM."
+    AllPartitionColumns "all-partition-columns" Project
+        "Every column of the result is a partition column, so no column would be left for the files.\n\nLeave at least one column out of `@partition`."
+    UnknownTransform "unknown-transform" Project
+        "A name given on the command line is not a transform of the project.\n\nNames are `database.table`, or the table alone where it is unique."
+    SchemaChanged "schema-changed" Project
+        "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild under another name, or the former definition."
+    // Input data.
+    BadRecord "bad-record" Data
+        "A row of a CSV or JSON object cannot be read as the table declares: too few or too many fields, a value of another type, broken JSON.\n\nThe message names the object and the line. Mend the object and upload it again; the table is as it was before the run."
+    BadObject "bad-object" Data
+        "An object cannot be read at all: truncated or corrupt compression, not a Parquet file, not UTF-8.\n\nUpload it again, or move it out of the table's folder."
+    ColumnMismatch "column-mismatch" Data
+        "An object has a column whose type does not fit the table's, or a CSV header without a single known column.\n\nMend the object, or change the table."
+    BadPartitionValue "bad-partition-value" Data
+        "A partition's value cannot be read as the type of its column, or a partition folder has other keys than the table.\n\nRename the folder, or change the type of the partition column in the catalog."
+    UnreadableTable "unreadable-table" Data
+        "Nothing can be told about a folder's format: its objects are of several formats, of none that is known, or without a single row.\n\nThe message lists the objects."
+    TooManyPartitions "too-many-partitions" Data
+        "A run would write more partitions than `@max_partitions` allows; it stopped before anything became visible.\n\nThe message lists the values with the most rows. Partition by something coarser, or raise the limit."
+    CheckFailed "check-failed" Data
+        "Rows of the result break a check of the header (`@not_null`, `@assert`).\n\nThe table is as it was before the run. Mend the data, the query or the check."
+    ValueOutOfRange "value-out-of-range" Data
+        "A computation failed on some row: overflow, division by zero, a CAST that does not fit.\n\nGuard the expression (`TRY_CAST`, `NULLIF`), or mend the data."
+    ObjectChanged "object-changed" Retry
+        "An object was replaced while it was being read.\n\nNothing was written. The next run reads the newest version."
+    ObjectGone "object-gone" Retry
+        "An object was deleted before it could be read.\n\nNothing was written. The next run goes on without it."
+    ChangedInput "changed-input" Data
+        "An object that was processed before arrived again with other content.\n\n`@changed_input` says what to do: `append` adds its rows, `reject` refuses it. Until then nothing of it is processed, so that no row is doubled."
+    // Surroundings.
+    OutOfMemory "out-of-memory" Environment
+        "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nRaise `--memory`, or make the query smaller: filter earlier, join the smaller table second."
+    DiskFull "disk-full" Environment
+        "There is no space left where data or temporary files are written.\n\nThe table is as it was before the run. Free some space and run again."
+    PermissionDenied "permission-denied" Environment
+        "A file, folder or bucket may not be read or written.\n\nThe table is as it was before the run. Correct the permissions and run again."
+    NotFound "not-found" Environment
+        "A folder, bucket or file that was named does not exist."
+    Storage "storage" Retry
+        "The storage did not do what was asked, after several tries.\n\nNothing half-written is visible. Run again; if it stays, the message of the storage says more."
+    Conflict "conflict" Retry
+        "Another process changed the same thing at the same time.\n\nNothing is lost. Run again."
+    CatalogDamaged "catalog-damaged" Environment
+        "A file of the embedded catalog or the ledger cannot be understood.\n\nIt was changed by hand, or written by a newer version. Restore it, or update the program."
+    Usage "usage" Environment
+        "The command line has an argument that does not fit."
+    Internal "internal" Internal
+        "Something happened that should be impossible: a defect of unglue or of a library it uses.\n\nThe table is as it was before the run. Please report it with the message."
+}
+
+impl Code {
+    /// The code with this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
