@@ -1,18 +1,49 @@
 //! The engine of unglue: plain SQL files in, partitioned Parquet out.
 
 mod catalog;
+mod check;
+mod checks;
 mod code;
+mod discover;
+mod due;
+mod engine;
 mod error;
+mod estimate;
+mod execute;
+mod failure;
 mod hive;
+mod inputs;
+mod ledger;
+mod partition;
+mod pinned;
+mod plan;
+mod project;
+mod publish;
+mod receipt;
+mod registration;
+mod run;
+mod runtime;
+mod session;
 mod settings;
+mod source;
+mod stage;
 mod store;
 mod table;
 mod transform;
+mod write;
 
 pub use catalog::Catalog;
+pub use check::Checked;
 pub use code::{Code, Kind};
+pub use discover::TableChange;
+pub use engine::{Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
+pub use estimate::PlannedRun;
 pub use hive::HiveType;
+pub use plan::Planned;
+pub use project::Project;
+pub use receipt::{Receipt, ReceiptInput, ReceiptPartition};
+pub use runtime::Limits;
 pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };
