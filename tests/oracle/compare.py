@@ -105,7 +105,7 @@ def self_test(connection: duckdb.DuckDBPyConnection, tables: list[str]) -> int:
                 wrong += 1
                 print(f"{name}: {what}: {'not found' if statement else 'a difference where there is none'}")
             spoilt += 1
-    print(f"oracle self-test: {spoilt - wrong} passed, {wrong} failed")
+    print(f"self-test: {spoilt - wrong} passed, {wrong} failed")
     return 1 if wrong else 0
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import duckdb
 
-from expected import quote
-
 # Hive's name of a type and DuckDB's.
 SIMPLE_TYPES = {
     "boolean": "BOOLEAN",
@@ -116,6 +114,3 @@ def split(text: str) -> list[str]:
         else:
             parts[-1] += letter
     return parts
-
-
-__all__ = ["Unusable", "load", "show", "quote"]

@@ -63,11 +63,11 @@ def main() -> int:
                 "access_key_id": ACCESS_KEY,
                 "secret_access_key": SECRET_KEY,
             })
-            print(ready, flush=True)
             if arguments.ready_file:
                 unfinished = arguments.ready_file.with_suffix(".unfinished")
                 unfinished.write_text(ready)
                 unfinished.replace(arguments.ready_file)
+            print(ready, flush=True)
             sys.stdin.buffer.read()
         finally:
             stop(server)
