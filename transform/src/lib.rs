@@ -2,8 +2,12 @@
 
 mod catalog;
 mod code;
+mod diagnose;
 mod error;
 mod hive;
+mod plan;
+mod safety;
+mod session;
 mod settings;
 mod store;
 mod table;
@@ -13,6 +17,8 @@ pub use catalog::Catalog;
 pub use code::{Code, Kind};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use hive::HiveType;
+pub use plan::{Planned, SourceOf, plan, plan_with};
+pub use safety::{Reason, Unsafe, incremental};
 pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };
