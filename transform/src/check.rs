@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::plan::{self, Planned};
+use crate::plan::{Planned, plan};
 use crate::project::Project;
 use crate::settings::WriteMode;
 use crate::source::table_schema;
@@ -30,7 +30,7 @@ pub struct Checked {
 /// Only those of the catalog itself; what is wrong with the project is in the result.
 pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Checked> {
     let mut known: BTreeMap<TableName, SchemaRef> = BTreeMap::new();
-    let mut names: BTreeSet<TableName> = catalog.tables().await?.into_iter().collect();
+    let mut names = catalog.tables().await?;
     names.extend(project.transforms().iter().map(|transform| transform.target.clone()));
     let mut checked = Checked::default();
     let mut unplanned: BTreeSet<TableName> = project.broken().clone();
@@ -49,7 +49,7 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
             unplanned.insert(transform.target.clone());
             continue;
         }
-        let outcome = plan::plan(transform, &|name| known.get(name).cloned(), &names)
+        let outcome = plan(transform, &|name| known.get(name).cloned(), &names)
             .and_then(|planned| after_rebuilds(transform, planned, &checked.planned));
         match outcome {
             Ok(planned) => {

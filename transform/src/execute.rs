@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
 use chrono::{DateTime, Utc};
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, col};
@@ -23,19 +24,21 @@ use crate::error::{Error, Result};
 use crate::failure::of_execution;
 use crate::inputs::Input;
 use crate::pinned::PinnedStore;
-use crate::plan::{self, Planned};
+use crate::plan::{Planned, plan_with};
 use crate::runtime::{Limits, Runtime};
 use crate::session;
 use crate::source::{SourceTable, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
 use crate::store::DataRoot;
-use crate::table::Column;
+use crate::table::{Column, TableName};
 use crate::transform::Transform;
 use crate::write::{WriteSpec, WrittenFile, properties, write};
 
 /// What to execute.
 pub(crate) struct Job<'a> {
     pub(crate) transform: &'a Transform,
+    /// As checked against the catalog before the run.
+    pub(crate) planned: &'a Planned,
     pub(crate) root: &'a DataRoot,
     pub(crate) limits: &'a Limits,
     pub(crate) listing: Listing,
@@ -53,7 +56,6 @@ pub(crate) struct Job<'a> {
 
 /// What an execution gave.
 pub(crate) struct Executed {
-    pub(crate) planned: Planned,
     pub(crate) files: Vec<WrittenFile>,
     pub(crate) rows_read: u64,
     pub(crate) peak_memory: u64,
@@ -85,17 +87,15 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
     let state = session::executor(Arc::clone(&runtime.env), job.limits.cores, job.at);
 
     let inputs: Vec<Input> = job.listing.values().cloned().collect();
-    let provider = |name: &crate::TableName| {
+    let source_of = |name: &TableName| {
         let input = job.listing.get(name)?.clone();
-        Some(Arc::new(SourceTable::new(input, url.clone())) as Arc<dyn datafusion::catalog::TableProvider>)
+        Some(provider_as_source(Arc::new(SourceTable::new(input, url.clone()))))
     };
-    let planned = plan::plan_over(job.transform, &state, &provider).map_err(first)?;
-    let plan = arrange(&planned, job.transform).map_err(of_execution)?;
+    let planned = job.planned;
+    let query = plan_with(job.transform, &state, &source_of).map_err(first)?;
+    let plan = arrange(query, planned, job.transform).map_err(of_execution)?;
     let checks = checks::compile(&state, plan.schema(), &job.transform.settings, &planned.asserts)?;
-    let physical = match state.create_physical_plan(&plan).await {
-        Ok(physical) => physical,
-        Err(error) => return Err(of_execution(error)),
-    };
+    let physical = state.create_physical_plan(&plan).await.map_err(of_execution)?;
     let stream = execute_stream(Arc::clone(&physical), state.task_ctx()).map_err(of_execution)?;
     let texts = checks.iter().map(|check| check.text().to_owned()).collect();
     let stream = checked(stream, checks);
@@ -119,13 +119,12 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
         rows_read: rows_read(physical.as_ref()),
         peak_memory: runtime.peak_memory() as u64,
         checks: texts,
-        planned,
     })
 }
 
 /// The query's result in the order and types of the table, sorted as the writer needs it.
-fn arrange(planned: &Planned, transform: &Transform) -> datafusion::error::Result<LogicalPlan> {
-    let schema = Arc::clone(planned.plan.schema());
+fn arrange(query: LogicalPlan, planned: &Planned, transform: &Transform) -> datafusion::error::Result<LogicalPlan> {
+    let schema = Arc::clone(query.schema());
     let wanted = planned.columns.iter().chain(&planned.partition_keys);
     let columns = wanted
         .map(|column| {
@@ -137,7 +136,7 @@ fn arrange(planned: &Planned, transform: &Transform) -> datafusion::error::Resul
             Ok(expression.cast_to(&column.hive_type.arrow(), &schema)?.alias(&column.name))
         })
         .collect::<datafusion::error::Result<Vec<_>>>()?;
-    let plan = LogicalPlanBuilder::from(planned.plan.clone()).project(columns)?.build()?;
+    let plan = LogicalPlanBuilder::from(query).project(columns)?.build()?;
     let plan = LogicalPlanBuilder::from(plan).alias("result")?;
     let by_partition = planned.partition_keys.iter().map(|key| column(&key.name).sort(true, true));
     let by_sort = transform.settings.sort.iter().map(|sort| {

@@ -4,6 +4,7 @@ mod catalog;
 mod check;
 mod checks;
 mod code;
+mod diagnose;
 mod discover;
 mod due;
 mod engine;
@@ -23,6 +24,7 @@ mod receipt;
 mod registration;
 mod run;
 mod runtime;
+mod safety;
 mod session;
 mod settings;
 mod source;
@@ -40,10 +42,11 @@ pub use engine::{Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use estimate::PlannedRun;
 pub use hive::HiveType;
-pub use plan::Planned;
+pub use plan::{Planned, SourceOf, plan, plan_with};
 pub use project::Project;
 pub use receipt::{Receipt, ReceiptInput, ReceiptPartition};
 pub use runtime::Limits;
+pub use safety::{Reason, Unsafe, incremental};
 pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };

@@ -144,6 +144,7 @@ impl Runner<'_> {
         };
         let executed = execute(Job {
             transform: self.transform,
+            planned: self.planned,
             root: self.root,
             limits: self.limits,
             listing,
@@ -177,7 +178,7 @@ impl Runner<'_> {
         target: &Target,
         started: Instant,
     ) -> Result<Commit> {
-        let planned = &executed.planned;
+        let planned = self.planned;
         let location = target.location.clone();
         let mut table = register(
             target.existing.clone(),
