@@ -109,7 +109,7 @@ pub(crate) enum ErrorFormat {
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
-        "" => 1,
+        "" => 1_u64,
         "k" => 1 << 10,
         "m" => 1 << 20,
         "g" => 1 << 30,
@@ -117,5 +117,9 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         _ => return Err(format!("`{text}` is not a size; write for example 512MB")),
     };
     let number: f64 = digits.trim().parse().map_err(|_| format!("`{text}` is not a size; write for example 512MB"))?;
-    if number.is_finite() && number > 0.0 { Ok((number * unit as f64) as u64) } else { Err("the size must be more than 0".to_owned()) }
+    if number.is_finite() && number > 0.0 {
+        Ok((number * unit as f64) as u64)
+    } else {
+        Err("the size must be more than 0".to_owned())
+    }
 }

@@ -1,6 +1,6 @@
 //! Errors as text: the place in the user's own file with a caret, or the object and line.
 
-use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use transform::{Error, Location};
 
 /// Room that a label after the caret may take; longer help gets a line of its own.
@@ -9,7 +9,8 @@ const LABEL: usize = 60;
 /// Draws an error.
 pub(crate) fn render(error: &Error, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let mut group = Level::ERROR.primary_title(error.message.as_str()).id(error.code.as_str()).elements(Vec::<Snippet<'_, _>>::new());
+    let title = Level::ERROR.primary_title(error.message.as_str()).id(error.code.as_str());
+    let mut group = Group::with_title(title);
     let mut help = error.help.as_deref();
     if let Some(at) = &error.at {
         let mut annotation = AnnotationKind::Primary.span(span(at));
@@ -44,7 +45,13 @@ pub(crate) fn github(error: &Error) -> String {
     let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let place = error.at.as_ref().map_or_else(String::new, |at| {
         let file = escape(&at.file).replace(',', "%2C").replace(':', "%3A");
-        format!(" file={file},line={},col={},endColumn={},title={}", at.line, at.column, at.column + at.length, error.code)
+        format!(
+            " file={file},line={},col={},endColumn={},title={}",
+            at.line,
+            at.column,
+            at.column + at.length,
+            error.code
+        )
     });
     let help = error.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
     format!("::error{place}::{}{}", escape(&error.message), escape(&help))
@@ -54,7 +61,8 @@ pub(crate) fn github(error: &Error) -> String {
 fn shown(object: &str) -> String {
     let Some(path) = object.strip_prefix("file://") else { return object.to_owned() };
     let here = std::env::current_dir().ok();
-    let below = here.and_then(|here| std::path::Path::new(path).strip_prefix(here).ok().map(|path| path.display().to_string()));
+    let below =
+        here.and_then(|here| std::path::Path::new(path).strip_prefix(here).ok().map(|path| path.display().to_string()));
     below.unwrap_or_else(|| path.to_owned())
 }
 

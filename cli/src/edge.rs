@@ -60,7 +60,9 @@ fn local(folder: &FilePath) -> Result<DataRoot> {
         _ => Error::new(Code::PermissionDenied, format!("the data folder `{shown}` cannot be opened: {error}")),
     })?;
     if !absolute.is_dir() {
-        return Err(Error::new(Code::NotFound, format!("`{shown}` is not a folder")).help("name a folder with `--data`"));
+        return Err(
+            Error::new(Code::NotFound, format!("`{shown}` is not a folder")).help("name a folder with `--data`")
+        );
     }
     let key = absolute.to_string_lossy();
     let prefix = Path::parse(key.trim_start_matches('/'))
@@ -83,7 +85,10 @@ fn s3(rest: &str) -> Result<DataRoot> {
         .map_err(|error| Error::new(Code::Usage, format!("the prefix `{prefix}` cannot be used: {error}")))?;
     let store = Arc::new(store);
     let multipart = Some(Arc::clone(&store) as _);
-    Ok(DataRoot::new(Bucket { base: format!("s3://{bucket}/"), store: store as Arc<dyn ObjectStore>, multipart }, prefix))
+    Ok(DataRoot::new(
+        Bucket { base: format!("s3://{bucket}/"), store: store as Arc<dyn ObjectStore>, multipart },
+        prefix,
+    ))
 }
 
 fn limits(args: &Args) -> Limits {

@@ -37,7 +37,8 @@ fn collect(folder: &Path, shown: &str, files: &mut Vec<(String, Vec<u8>)>) -> Re
             }
         } else if name.ends_with(".sql") || name.ends_with(".toml") {
             let text = fs::read(&path).map_err(|error| {
-                Error::new(Code::PermissionDenied, format!("`{inside}` cannot be read: {error}")).help("correct its permissions")
+                Error::new(Code::PermissionDenied, format!("`{inside}` cannot be read: {error}"))
+                    .help("correct its permissions")
             })?;
             files.push((inside, text));
         }

@@ -16,7 +16,8 @@ pub(crate) struct Bar {
 impl Bar {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{spinner} {msg:<32} {bar:30} {bytes:>10} / {total_bytes} {bytes_per_sec}");
+        let style =
+            ProgressStyle::with_template("{spinner} {msg:<32} {bar:30} {bytes:>10} / {total_bytes} {bytes_per_sec}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self { bar, read: Arc::default() }
     }

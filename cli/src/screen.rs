@@ -35,7 +35,8 @@ impl Screen {
 
     /// A result as JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(value).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         self.line(text);
         Ok(())
     }

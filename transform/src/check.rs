@@ -92,6 +92,8 @@ fn after_rebuilds(
         return Ok(Planned { write: WriteMode::Overwrite, reason, ..planned });
     }
     Err(vec![
-        Error::new(Code::NotIncremental, reason).at(driving.at.clone()).help("use `@write: overwrite`, or make that one append"),
+        Error::new(Code::NotIncremental, reason)
+            .at(driving.at.clone())
+            .help("use `@write: overwrite`, or make that one append"),
     ])
 }

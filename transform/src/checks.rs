@@ -61,7 +61,12 @@ impl Check {
         let Some(&first) = broken.first() else { return Ok(()) };
         Err(Error::new(
             Code::CheckFailed,
-            format!("`{}` does not hold for {} or more rows, for example {}", self.text, broken.len(), row(batch, first)),
+            format!(
+                "`{}` does not hold for {} or more rows, for example {}",
+                self.text,
+                broken.len(),
+                row(batch, first)
+            ),
         )
         .maybe_at(self.at.clone())
         .help("mend the data, the query or the check; the table is as it was"))

@@ -3,7 +3,6 @@
 pub(crate) mod extent;
 pub(crate) mod find;
 mod message;
-pub(crate) mod names;
 pub(crate) mod narrow;
 mod schema;
 pub(crate) mod text;
@@ -18,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location as Point, Span};
 
 use crate::code::Code;
 use crate::error::{Error, Location};
+use crate::nearest::nearest;
 use message::{plain, sql_types};
 use text::Text;
 
@@ -89,7 +89,10 @@ fn by_message(message: &str, error: &DataFusionError, subject: &Subject<'_>) -> 
             .help("compare the column's type in the catalog: `unglue catalog show`")
             .maybe_at(place());
     }
-    if ["DDL not supported", "DML not supported", "Statement not supported"].iter().any(|text| message.starts_with(text)) {
+    if ["DDL not supported", "DML not supported", "Statement not supported"]
+        .iter()
+        .any(|text| message.starts_with(text))
+    {
         return Error::new(Code::NotASelect, plain(message)).help("leave only the SELECT").maybe_at(place());
     }
     if is_about_types(message) {
@@ -117,7 +120,7 @@ fn unknown_function(name: &str, state: &SessionState) -> Error {
     let functions = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
     let functions = functions.chain(state.window_functions().keys()).chain(state.higher_order_functions().keys());
     let unknown = Error::new(Code::UnknownFunction, format!("there is no function `{name}`"));
-    match names::nearest(name, functions.map(String::as_str)) {
+    match nearest(name, functions.map(String::as_str)) {
         Some(nearest) => unknown.help(format!("did you mean `{nearest}`?")),
         None => unknown.help("the functions are those of DataFusion"),
     }
@@ -226,7 +229,8 @@ impl Subject<'_> {
     /// Where a column that is not in an expression is named.
     fn named(&self, error: &DataFusionError) -> Option<Location> {
         let DataFusionError::SchemaError(cause, _) = root(error) else { return None };
-        let (SchemaError::FieldNotFound { field, .. } | SchemaError::AmbiguousReference { field }) = cause.as_ref() else {
+        let (SchemaError::FieldNotFound { field, .. } | SchemaError::AmbiguousReference { field }) = cause.as_ref()
+        else {
             return None;
         };
         let qualifier = field.relation.as_ref().map(|relation| relation.table());

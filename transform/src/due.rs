@@ -31,7 +31,8 @@ pub(crate) struct Due {
 pub(crate) async fn list(root: &DataRoot, catalog: &dyn Catalog, transform: &Transform) -> Result<Listing> {
     stream::iter(transform.inputs.iter().map(|input| async move {
         let listed = Input::list(root, catalog, &input.name).await;
-        let listed = listed.map_err(|error| if error.code == Code::UnknownTable { error.at(input.at.clone()) } else { error })?;
+        let listed = listed
+            .map_err(|error| if error.code == Code::UnknownTable { error.at(input.at.clone()) } else { error })?;
         Ok((input.name.clone(), listed))
     }))
     .buffer_unordered(8)
@@ -111,7 +112,12 @@ fn accepts_change(transform: &Transform, input: &ReceiptInput) -> Result<bool> {
 }
 
 /// What is due for `overwrite`: all inputs, if those of the trigger tables or the SQL text are others than last time.
-pub(crate) async fn overwritten(root: &DataRoot, ledger: &Ledger, transform: &Transform, listing: &Listing) -> Result<Due> {
+pub(crate) async fn overwritten(
+    root: &DataRoot,
+    ledger: &Ledger,
+    transform: &Transform,
+    listing: &Listing,
+) -> Result<Due> {
     let triggers: Option<BTreeSet<&TableName>> =
         transform.settings.trigger.as_ref().map(|tables| tables.iter().map(|table| &table.value).collect());
     let mut parts = vec![transform.file.text.to_string()];
@@ -185,4 +191,3 @@ pub(crate) fn read_by(root: &DataRoot, listing: &Listing, inputs: &[ReceiptInput
         listing.values().flat_map(|input| &input.objects).map(|object| InputId::of(&recorded(root, object))).collect();
     inputs.iter().filter(|input| present.contains(&InputId::of(input))).cloned().collect()
 }
-

@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 
 use crate::catalog::Catalog;
 use crate::check::{Checked, check};
-use crate::discover::{self, TableChange};
-use crate::error::Result;
+use crate::code::Code;
+use crate::discover::{self, Discovery};
+use crate::error::{Error, Result};
 use crate::estimate::{PlannedRun, plan_run};
 use crate::ledger::{Ledger, digest};
 use crate::project::Project;
@@ -96,7 +97,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of storage and catalog.
-    pub async fn catalog_diff(&self, project: &Project) -> Result<Vec<TableChange>> {
+    pub async fn catalog_diff(&self, project: &Project) -> Result<Discovery> {
         discover::diff(&self.root, self.catalog(), &targets(project)).await
     }
 
@@ -104,7 +105,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of storage and catalog.
-    pub async fn discover(&self, project: &Project) -> Result<Vec<TableChange>> {
+    pub async fn discover(&self, project: &Project) -> Result<Discovery> {
         discover::discover(&self.root, self.catalog(), &targets(project)).await
     }
 
@@ -120,7 +121,12 @@ impl Engine {
     ///
     /// # Errors
     /// Those of storage, catalog and ledger.
-    pub async fn plan(&self, project: &Project, checked: &Checked, names: &BTreeSet<TableName>) -> Result<Vec<PlannedRun>> {
+    pub async fn plan(
+        &self,
+        project: &Project,
+        checked: &Checked,
+        names: &BTreeSet<TableName>,
+    ) -> Result<Vec<PlannedRun>> {
         let mut runs: Vec<PlannedRun> = Vec::new();
         for transform in project.transforms().iter().filter(|transform| names.contains(&transform.target)) {
             let Some(planned) = checked.planned.get(&transform.target) else { continue };
@@ -176,9 +182,17 @@ impl Engine {
         outcomes
     }
 
-    /// The folder, for messages.
-    pub fn location(&self) -> String {
-        self.root.absolute("")
+    /// The table that an object belongs to, by its place in the data folder.
+    ///
+    /// # Errors
+    /// [`Code::MisplacedObject`] for an object that is in no table's folder.
+    pub fn table_of(&self, object: &str) -> Result<TableName> {
+        let inside = self.root.relative(object).unwrap_or(object);
+        match inside.split('/').collect::<Vec<_>>()[..] {
+            [database, table, _, ..] => TableName::new(database, table),
+            _ => Err(Error::new(Code::MisplacedObject, format!("`{object}` is in no table's folder"))
+                .help("name an object as a URL, or as `database/table/...` below the data folder")),
+        }
     }
 }
 
@@ -186,4 +200,3 @@ fn targets(project: &Project) -> BTreeSet<TableName> {
     let broken = project.broken().iter().cloned();
     project.transforms().iter().map(|transform| transform.target.clone()).chain(broken).collect()
 }
-

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::due::{due, list};
 use crate::code::Code;
+use crate::due::{due, list};
 use crate::error::Result;
 use crate::inputs::Input;
 use crate::ledger::Ledger;

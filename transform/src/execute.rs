@@ -102,7 +102,6 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
 
     let spec = WriteSpec {
         file_schema: Arc::new(Schema::new(fields(&planned.columns))),
-        partition_keys: planned.partition_keys.len(),
         properties: Arc::new(properties(&job.transform.settings, &planned.columns, job.run_id)?),
         target_file_size: job.transform.settings.target_file_size.value,
         max_partitions: job.transform.settings.max_partitions.value,
@@ -206,4 +205,3 @@ fn rows_read(plan: &dyn ExecutionPlan) -> u64 {
 fn first(errors: Vec<Error>) -> Error {
     errors.into_iter().next().unwrap_or_else(|| Error::new(Code::Internal, "planning failed without a reason"))
 }
-

@@ -216,7 +216,8 @@ impl Ledger {
             return Ok(commit);
         }
         self.read(&path).await?.ok_or_else(|| {
-            Error::new(Code::Storage, "a commit record vanished while it was read").in_object(self.root.url(&path), None)
+            Error::new(Code::Storage, "a commit record vanished while it was read")
+                .in_object(self.root.url(&path), None)
         })
     }
 

@@ -15,6 +15,7 @@ mod failure;
 mod folder;
 mod header;
 mod hive;
+mod infer;
 mod inputs;
 mod ledger;
 #[cfg(test)]
@@ -41,10 +42,12 @@ mod table;
 mod transform;
 mod write;
 
-pub use catalog::Catalog;
+#[cfg(any(test, feature = "testing"))]
+pub use catalog::contract::contract as catalog_contract;
+pub use catalog::{Catalog, EmbeddedCatalog};
 pub use check::Checked;
 pub use code::{Code, Kind};
-pub use discover::TableChange;
+pub use discover::{Discovery, TableChange};
 pub use engine::{Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use estimate::PlannedRun;

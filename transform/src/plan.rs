@@ -20,10 +20,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSourc
 use datafusion::sql::sqlparser::ast::Query;
 
 use crate::code::Code;
-use crate::diagnose::names::nearest;
 use crate::diagnose::text::Text;
 use crate::diagnose::{self, Subject};
 use crate::error::{Error, Location};
+use crate::nearest::nearest;
 use crate::session;
 use crate::settings::WriteMode;
 use crate::table::{Column, TableName};

@@ -103,8 +103,11 @@ async fn put_table(catalog: &dyn Catalog, commit: &Commit) -> Result<()> {
             Err(error) => return Err(error),
         }
     }
-    Err(Error::new(Code::Conflict, format!("the table `{}` is being changed by others all the time", commit.table.name))
-        .help("run again"))
+    Err(Error::new(
+        Code::Conflict,
+        format!("the table `{}` is being changed by others all the time", commit.table.name),
+    )
+    .help("run again"))
 }
 
 fn wanted_table(existing: Option<&Table>, commit: &Commit) -> Table {

@@ -102,13 +102,19 @@ fn unchanged(old: &[Column], new: &[Column], target: &crate::TableName) -> Resul
 fn compatible(old: &[Column], new: &[Column], target: &crate::TableName) -> Result<()> {
     for column in old {
         let Some(now) = new.iter().find(|now| now.name == column.name) else {
-            return Err(Error::new(Code::SchemaChanged, format!("`{target}` has a column `{}`, the query does not", column.name))
-                .help("keep the column, or use `@write: overwrite`"));
+            return Err(Error::new(
+                Code::SchemaChanged,
+                format!("`{target}` has a column `{}`, the query does not", column.name),
+            )
+            .help("keep the column, or use `@write: overwrite`"));
         };
         if now.hive_type != column.hive_type {
             return Err(Error::new(
                 Code::SchemaChanged,
-                format!("column `{}` of `{target}` is {}, the query gives {}", column.name, column.hive_type, now.hive_type),
+                format!(
+                    "column `{}` of `{target}` is {}, the query gives {}",
+                    column.name, column.hive_type, now.hive_type
+                ),
             )
             .help(format!("CAST it to {}, or use `@write: overwrite`", column.hive_type)));
         }

@@ -1,10 +1,10 @@
 //! The DataFusion session that queries are planned in: functions, and nothing that reaches outside.
 
 use chrono::{DateTime, Utc};
-use datafusion::execution::context::ExecutionProps;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 use url::Url;
@@ -27,8 +27,7 @@ pub(crate) fn executor(env: Arc<RuntimeEnv>, cores: usize, now: DateTime<Utc>) -
 }
 
 fn config() -> SessionConfig {
-    let mut config =
-        SessionConfig::new().with_create_default_catalog_and_schema(false).with_information_schema(false);
+    let mut config = SessionConfig::new().with_create_default_catalog_and_schema(false).with_information_schema(false);
     config.options_mut().sql_parser.collect_spans = true;
     config
 }

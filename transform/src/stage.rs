@@ -64,8 +64,7 @@ impl Stage {
             None => {
                 let hidden = Path::parse(format!("{}/{attempt}-{index}", self.folder))
                     .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-                let upload =
-                    self.root.store().put_multipart(&hidden).await.map_err(|error| storage(&object, error))?;
+                let upload = self.root.store().put_multipart(&hidden).await.map_err(|error| storage(&object, error))?;
                 Target::File { upload, path: hidden }
             }
         };
@@ -86,7 +85,9 @@ impl Stage {
             }
             (Held::File { path: hidden }, _) => self.root.store().rename_if_not_exists(&parse(hidden)?, &path).await,
             (Held::Upload { .. }, None) => {
-                return Err(Error::new(Code::Internal, "the run was staged on another kind of storage").in_object(object, None));
+                return Err(
+                    Error::new(Code::Internal, "the run was staged on another kind of storage").in_object(object, None)
+                );
             }
         };
         let Err(error) = outcome else { return Ok(()) };

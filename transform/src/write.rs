@@ -25,19 +25,17 @@ use crate::partition;
 use crate::stage::{Stage, Staged};
 use file::OpenFile;
 pub(crate) use file::properties;
-pub use statistics::ColumnStatistics;
+pub(crate) use statistics::ColumnStatistics;
 
 /// Values of a partition's keys, in their order; empty for an unpartitioned table.
 pub(crate) type PartitionValues = Vec<Option<String>>;
 
 /// What to write, and where.
 pub(crate) struct WriteSpec<'a> {
-    /// Schema of the files: the table's columns.
+    /// Schema of the files: the first columns of the stream. Those after them are the partition keys.
     pub(crate) file_schema: SchemaRef,
-    /// How many columns of the stream, after those of the files, are partition keys.
-    pub(crate) partition_keys: usize,
     /// Parquet settings.
-    pub(crate) properties: Arc<datafusion::parquet::file::properties::WriterProperties>,
+    pub(crate) properties: Arc<parquet::file::properties::WriterProperties>,
     /// A file is closed once it has about this many bytes.
     pub(crate) target_file_size: u64,
     /// More partitions than this stop the write.
@@ -108,9 +106,10 @@ impl Writer<'_> {
     }
 
     async fn add(&mut self, partition: PartitionValues, rows: RecordBatch) -> Result<()> {
-        let full = self.open.as_ref().is_some_and(|(current, file)| {
-            *current != partition || file.bytes() >= self.spec.target_file_size
-        });
+        let full = self
+            .open
+            .as_ref()
+            .is_some_and(|(current, file)| *current != partition || file.bytes() >= self.spec.target_file_size);
         if full {
             self.close().await?;
         }
@@ -164,7 +163,11 @@ impl Writer<'_> {
             .collect();
         Error::new(
             Code::TooManyPartitions,
-            format!("the run would write more than {} partitions, among them {}", self.spec.max_partitions, named.join(", ")),
+            format!(
+                "the run would write more than {} partitions, among them {}",
+                self.spec.max_partitions,
+                named.join(", ")
+            ),
         )
         .help("partition by something coarser, or raise `@max_partitions`")
     }

@@ -23,7 +23,11 @@ pub(super) async fn check(args: &Args, format: ErrorFormat, screen: &mut Screen)
                 screen.line(format!("{name}: {}, {}", write_mode(planned.write), planned.reason));
             }
             let files = project.transforms().len() + project.broken().len();
-            screen.note(format!("{} checked, {}", count(files as u64, "transform"), count(errors.len() as u64, "error")));
+            screen.note(format!(
+                "{} checked, {}",
+                count(files as u64, "transform"),
+                count(errors.len() as u64, "error")
+            ));
         }
     }
     Ok(Verdict::of(!errors.is_empty()))

@@ -28,8 +28,11 @@ files! {
 /// Writes a small working project. Files that exist are never touched: if there is one, nothing is written.
 pub(super) fn init(args: &Args, screen: &mut Screen) -> Result<Verdict> {
     if let Some((file, _)) = FILES.iter().find(|(file, _)| args.project.join(file).exists()) {
-        return Err(Error::new(Code::Usage, format!("`{}` exists already, so nothing was written", args.project.join(file).display()))
-            .help("name an empty folder with `--project`"));
+        return Err(Error::new(
+            Code::Usage,
+            format!("`{}` exists already, so nothing was written", args.project.join(file).display()),
+        )
+        .help("name an empty folder with `--project`"));
     }
     for (file, text) in FILES {
         write(&args.project.join(file), text)?;

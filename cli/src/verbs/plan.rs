@@ -63,7 +63,11 @@ fn text(run: &PlannedRun) -> String {
         if more > 0 {
             objects.push(format!("and {more} more"));
         }
-        lines.push(format!("    reads    {}, up to {}", count(run.inputs.len() as u64, "new object"), bytes(run.bytes)));
+        lines.push(format!(
+            "    reads    {}, up to {}",
+            count(run.inputs.len() as u64, "new object"),
+            bytes(run.bytes)
+        ));
         lines.extend(objects.into_iter().map(|object| format!("             {object}")));
         lines.push(format!(
             "    about    {:.1} s, {} memory, ${:.6} on Lambda (estimates)",

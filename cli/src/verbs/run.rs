@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use transform::{Code, Error, Outcome, Receipt, Result};
 
-use super::catalog::report_changes;
+use super::catalog::{findings, report_changes};
 use super::check::write_mode;
 use super::{Verdict, chosen};
 use crate::args::Args;
@@ -23,18 +23,13 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
     let (project, mut errors) = folder::read(&args.project)?;
     let engine = edge::engine(args)?;
     let names = chosen(&project, names)?;
-    let changes = engine.discover(&project).await?;
-    report_changes(&changes, screen);
-    let findings: Vec<Error> = changes.into_iter().flat_map(|change| change.findings).collect();
+    let discovery = engine.discover(&project).await?;
+    report_changes(&discovery, screen);
+    let findings = findings(discovery);
     screen.errors(&findings);
-    let checked = engine.check(&project).await?;
-    let planned = checked.planned.len();
-    let mut checked = checked;
+    let mut checked = engine.check(&project).await?;
     errors.append(&mut checked.errors);
     screen.errors(&errors);
-    if planned == 0 && !errors.is_empty() {
-        return Ok(Verdict::Findings);
-    }
 
     let bar = Arc::new(Bar::new());
     let ticking = Arc::clone(&bar);
@@ -77,8 +72,10 @@ fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
         screen.note(format!("{transform}: not run, because `{upstream}` failed"));
     }
     if screen.is_json() {
-        let waiting: Vec<_> =
-            waiting.iter().map(|(transform, upstream)| json!({"transform": transform, "waits_for": upstream})).collect();
+        let waiting: Vec<_> = waiting
+            .iter()
+            .map(|(transform, upstream)| json!({"transform": transform, "waits_for": upstream}))
+            .collect();
         screen.json(&json!({"runs": receipts, "errors": errors, "up_to_date": idle, "waiting": waiting}))?;
         return Ok(failed);
     }
@@ -105,7 +102,10 @@ fn text(receipt: &Receipt) -> String {
         format!(
             "    wrote    {} in {}, {}, {}",
             count(receipt.rows, "row"),
-            count(receipt.partitions.len() as u64, if receipt.partitions.iter().any(|p| p.values.is_empty()) { "table" } else { "partition" }),
+            count(
+                receipt.partitions.len() as u64,
+                if receipt.partitions.iter().any(|p| p.values.is_empty()) { "table" } else { "partition" }
+            ),
             count(receipt.files, "file"),
             bytes(receipt.bytes)
         ),

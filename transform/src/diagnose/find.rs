@@ -25,7 +25,11 @@ pub(crate) fn column(query: &Query, qualifier: Option<&str>, name: &str) -> Opti
         if found { ControlFlow::Break(expr.span()) } else { ControlFlow::Continue(()) }
     });
     in_expression.break_value().or_else(|| {
-        selects(query).iter().flat_map(|select| &select.from).flat_map(|from| &from.joins).find_map(|join| used(join, name))
+        selects(query)
+            .iter()
+            .flat_map(|select| &select.from)
+            .flat_map(|from| &from.joins)
+            .find_map(|join| used(join, name))
     })
 }
 
@@ -103,7 +107,8 @@ pub(crate) fn items(text: &Text<'_>, select: &Select) -> Vec<Extent> {
     loop {
         depth += text.nesting(index);
         let from = text.is_word(index, "FROM") && !(index > start && text.is_word(index - 1, "DISTINCT"));
-        let ends = depth < 0 || text.token(index).is_none() || (depth == 0 && (from || ends_from_less(text, index, select)));
+        let ends =
+            depth < 0 || text.token(index).is_none() || (depth == 0 && (from || ends_from_less(text, index, select)));
         let comma = depth == 0 && text.token(index) == Some(&datafusion::sql::sqlparser::tokenizer::Token::Comma);
         if (ends || comma) && index > first {
             extents.push(Extent { first, last: index - 1 });

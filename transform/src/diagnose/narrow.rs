@@ -54,9 +54,11 @@ impl Search<'_> {
     }
 
     fn in_select(&self, select: &Select, query: &Query, visible: &[Cte]) -> Option<Expr> {
-        for factor in select.from.iter().flat_map(|from| {
-            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
-        }) {
+        for factor in select
+            .from
+            .iter()
+            .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)))
+        {
             if let TableFactor::Derived { subquery, .. } = factor
                 && let Some(found) = self.in_query(subquery, visible)
             {

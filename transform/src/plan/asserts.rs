@@ -79,7 +79,8 @@ fn more_than_a_row() -> Error {
 
 fn not_boolean(data_type: &DataType) -> Error {
     let found = crate::hive::HiveType::of(data_type).map_or_else(|_| data_type.to_string(), |hive| hive.to_string());
-    Error::new(Code::TypeMismatch, format!("`@assert` needs a boolean, this is {found}")).help("compare it with something")
+    Error::new(Code::TypeMismatch, format!("`@assert` needs a boolean, this is {found}"))
+        .help("compare it with something")
 }
 
 fn parse(text: &str) -> Result<SqlExpr, Error> {
@@ -98,7 +99,8 @@ fn parse(text: &str) -> Result<SqlExpr, Error> {
 
 /// `SELECT condition FROM table`.
 fn select(condition: &SqlExpr, table: &TableName) -> Result<Query, Error> {
-    let frame = Parser::parse_sql(&GenericDialect {}, &format!("SELECT 1 FROM \"{}\".\"{}\"", table.database, table.table));
+    let frame =
+        Parser::parse_sql(&GenericDialect {}, &format!("SELECT 1 FROM \"{}\".\"{}\"", table.database, table.table));
     let internal = || Error::new(Code::Internal, "the frame of an `@assert` cannot be built").help("please report it");
     let Some(Statement::Query(mut query)) = frame.map_err(|_| internal())?.pop() else { return Err(internal()) };
     if let SetExpr::Select(select) = query.body.as_mut() {

@@ -8,10 +8,10 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SelectItem, SelectIte
 
 use crate::code::Code;
 use crate::diagnose::find::{self, object_name};
-use crate::diagnose::names::nearest;
 use crate::diagnose::text::{Extent, Text};
 use crate::error::{Error, Location};
 use crate::hive::HiveType;
+use crate::nearest::nearest;
 use crate::settings::{Settings, Spanned};
 use crate::table::Column;
 
@@ -200,7 +200,9 @@ fn bad_partition(setting: &Spanned<String>, columns: &[Column]) -> Option<Error>
     let column = find_column(columns, &setting.value)?;
     let help = match column.hive_type {
         HiveType::Float | HiveType::Double => "CAST it to DECIMAL, or partition by another column",
-        HiveType::Binary | HiveType::Array(_) | HiveType::Map(..) | HiveType::Struct(_) => "partition by another column",
+        HiveType::Binary | HiveType::Array(_) | HiveType::Map(..) | HiveType::Struct(_) => {
+            "partition by another column"
+        }
         _ => return None,
     };
     let message = format!("`{}` is of type {} and cannot be a partition column", column.name, column.hive_type);

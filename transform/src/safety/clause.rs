@@ -190,7 +190,10 @@ impl Search<'_> {
     fn function_of_column(&self, query: &Query, column: &str, function: &str) -> Option<Extent> {
         let is_it = |call: &Function| same_function(&object_name(&call.name), function);
         let item = naming_select(&query.body).and_then(|select| {
-            select.projection.iter().find(|item| find::item_name(item).is_some_and(|name| name.to_lowercase() == column))
+            select
+                .projection
+                .iter()
+                .find(|item| find::item_name(item).is_some_and(|name| name.to_lowercase() == column))
         });
         let in_item = match item {
             Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => first_call(expr, &is_it),

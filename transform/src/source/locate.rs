@@ -1,13 +1,18 @@
 //! Finds the record that could not be read: the object is read once more, record by record, only when a run has failed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
-use bytes::Buf;
-use datafusion::parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use bytes::{Buf, Bytes};
 use futures::TryStreamExt;
-use object_store::{ObjectMeta, ObjectStore};
+use futures::future::BoxFuture;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::records::Splitter;
 use super::text::{RecordDecoder, TextReader, header_names, open};
@@ -116,7 +121,7 @@ impl Search<'_> {
         for field in self.reader.wanted.fields() {
             let only = TextReader {
                 table: Arc::clone(&self.reader.table),
-                wanted: SchemaRef::new(arrow::datatypes::Schema::new(vec![field.as_ref().clone()])),
+                wanted: SchemaRef::new(Schema::new(vec![field.as_ref().clone()])),
                 batch_size: 1,
             };
             if decode(only.csv_decoder(header, options)?, record).is_err()
@@ -168,7 +173,7 @@ fn plain(failure: &ArrowError) -> String {
 /// DataFusion's Parquet errors do not name the object.
 pub(crate) async fn first_unreadable_parquet(store: &Arc<dyn ObjectStore>, inputs: &[Input]) -> Option<Error> {
     for input in inputs.iter().filter(|input| input.table.format == Format::Parquet) {
-        let columns = arrow::datatypes::Schema::new(super::fields(&input.table.columns));
+        let columns = Schema::new(super::fields(&input.table.columns));
         for object in &input.objects {
             if let Err(error) = read_parquet(store, &object.meta, &columns).await {
                 return Some(error.in_object(&object.meta.location, None));
@@ -178,15 +183,38 @@ pub(crate) async fn first_unreadable_parquet(store: &Arc<dyn ObjectStore>, input
     None
 }
 
-async fn read_parquet(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, columns: &arrow::datatypes::Schema) -> Result<()> {
-    let bad = |error: &dyn std::fmt::Display| {
+async fn read_parquet(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, columns: &Schema) -> Result<()> {
+    let bad = |error: ParquetError| {
         Error::new(Code::BadObject, format!("not a readable Parquet file: {error}"))
             .help("upload the object again, or move it out of the table's folder")
     };
-    let reader = ParquetObjectReader::new(Arc::clone(store), meta.location.clone()).with_file_size(meta.size);
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| bad(&error))?;
+    let object = ParquetObject { store: Arc::clone(store), meta: meta.clone() };
+    let builder = ParquetRecordBatchStreamBuilder::new(object).await.map_err(bad)?;
     super::names::rename(columns, builder.schema())?;
-    let mut batches = builder.build().map_err(|error| bad(&error))?;
-    while batches.try_next().await.map_err(|error| bad(&error))?.is_some() {}
+    let mut batches = builder.build().map_err(bad)?;
+    while batches.try_next().await.map_err(bad)?.is_some() {}
     Ok(())
+}
+
+/// A Parquet object of a store.
+struct ParquetObject {
+    store: Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+}
+
+impl AsyncFileReader for ParquetObject {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        Box::pin(async move {
+            let bytes = self.store.get_range(&self.meta.location, range).await;
+            bytes.map_err(|error| ParquetError::External(Box::new(error)))
+        })
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let size = self.meta.size;
+        Box::pin(async move { ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new) })
+    }
 }

@@ -172,7 +172,9 @@ impl TextReader {
                 Ok(Some(batch)) => Ok(Some((batch, (reader, reading)))),
                 Ok(None) => Ok(None),
                 Err(Failure::Input(error)) => Err(error),
-                Err(Failure::Record(error)) => Err(explain_failure(&reader, &reading.store, &reading.meta, error).await),
+                Err(Failure::Record(error)) => {
+                    Err(explain_failure(&reader, &reading.store, &reading.meta, error).await)
+                }
             }
         })
         .boxed())
@@ -184,7 +186,8 @@ impl TextReader {
     /// [`Code::ColumnMismatch`] if the header has none of the table's columns, or one of them twice.
     pub(super) fn csv_decoder(&self, header: &[String], options: &CsvOptions) -> Result<RecordDecoder> {
         let known = |name: &str| self.table.columns.iter().any(|column| column.name == name);
-        let mut repeated = header.iter().enumerate().filter(|(index, name)| known(name) && header[..*index].contains(name));
+        let mut repeated =
+            header.iter().enumerate().filter(|(index, name)| known(name) && header[..*index].contains(name));
         if let Some((_, name)) = repeated.next() {
             return Err(Error::new(Code::ColumnMismatch, format!("the header names the column `{name}` twice"))
                 .help("rename one of them in the object"));

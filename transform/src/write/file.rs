@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
-use datafusion::parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
-use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::properties::{WriterProperties, WriterVersion};
-use datafusion::parquet::file::metadata::{KeyValue, SortingColumn};
-use datafusion::parquet::schema::types::ColumnPath;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
 
 use super::{WriteSpec, statistics};
 use crate::code::Code;
@@ -85,11 +85,10 @@ pub(super) struct OpenFile {
 impl OpenFile {
     pub(super) fn new(staged: StagedWriter, spec: &WriteSpec<'_>) -> Result<Self> {
         // The Arrow schema is left out of the file: the Parquet types say all that Hive types can.
-        let options = ArrowWriterOptions::new()
-            .with_properties(spec.properties.as_ref().clone())
-            .with_skip_arrow_metadata(true);
-        let writer =
-            ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&spec.file_schema), options).map_err(unwritable)?;
+        let options =
+            ArrowWriterOptions::new().with_properties(spec.properties.as_ref().clone()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&spec.file_schema), options)
+            .map_err(unwritable)?;
         Ok(Self { writer, staged, sent: 0, rows: 0 })
     }
 

@@ -1,26 +1,26 @@
 //! What a file's metadata says about its columns, kept with the commit.
 
-use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use datafusion::parquet::arrow::parquet_to_arrow_schema;
-use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::scalar::ScalarValue;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaData;
 use serde::{Deserialize, Serialize};
 
 use crate::partition::text_of;
 
 /// Statistics of a column in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ColumnStatistics {
+pub(crate) struct ColumnStatistics {
     /// Column.
-    pub column: String,
+    pub(crate) column: String,
     /// Rows in which it is NULL.
-    pub nulls: u64,
+    pub(crate) nulls: u64,
     /// Smallest value as text, where the file knows it. Long texts may be cut to a smaller one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<String>,
+    pub(crate) min: Option<String>,
     /// Largest value as text, where the file knows it. Long texts may be cut to a larger one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<String>,
+    pub(crate) max: Option<String>,
 }
 
 /// Statistics of the columns that are not nested.
