@@ -1,11 +1,17 @@
 //! The catalog: where tables and partitions are recorded.
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod contract;
+mod embedded;
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::table::{Partition, Table, TableName};
+
+pub use embedded::EmbeddedCatalog;
 
 /// Where tables and partitions are recorded.
 ///

@@ -121,6 +121,8 @@ codes! {
         "A partition's value cannot be read as the type of its column, or a partition folder has other keys than the table.\n\nRename the folder, or change the type of the partition column in the catalog."
     UnreadableTable "unreadable-table" Data
         "Nothing can be told about a folder's format: its objects are of several formats, of none that is known, or without a single row.\n\nThe message lists the objects."
+    MisplacedObject "misplaced-object" Data
+        "An object or a folder of the data folder belongs to no table.\n\nThe objects of a table lie in `<database>/<table>/` or in folders below it. Names are lower-case letters, digits and `_`, and begin with a letter; what begins with `_` or `.` is not looked at."
     TooManyPartitions "too-many-partitions" Data
         "A run would write more partitions than `@max_partitions` allows; it stopped before anything became visible.\n\nThe message lists the values with the most rows. Partition by something coarser, or raise the limit."
     CheckFailed "check-failed" Data

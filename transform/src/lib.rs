@@ -2,15 +2,21 @@
 
 mod catalog;
 mod code;
+mod discover;
 mod error;
 mod hive;
+mod infer;
+mod partition;
 mod settings;
 mod store;
 mod table;
 mod transform;
 
-pub use catalog::Catalog;
+#[cfg(any(test, feature = "testing"))]
+pub use catalog::contract::contract as catalog_contract;
+pub use catalog::{Catalog, EmbeddedCatalog};
 pub use code::{Code, Kind};
+pub use discover::{Discovery, TableChange, apply, diff, discover};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use hive::HiveType;
 pub use settings::{

@@ -1,0 +1,346 @@
+//! The suite that every catalog must pass, written once.
+//!
+//! Its assertions panic with a text that says what a catalog owes its users.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use crate::catalog::Catalog;
+use crate::code::Code;
+use crate::error::Result;
+use crate::table::{Column, CsvOptions, Format, Partition, Table, TableName};
+
+/// Runs the whole suite against a catalog.
+///
+/// `database` must be a name that nothing else uses, so that the suite can run against a shared service; `location` is the
+/// URL of a folder, ending in `/`, below which the tables of the suite pretend to lie.
+///
+/// # Panics
+/// If the catalog breaks the contract of [`Catalog`].
+pub async fn contract(catalog: &dyn Catalog, database: &str, location: &str) {
+    let suite = Suite { catalog, database, location };
+    suite.absence_is_not_an_error().await;
+    suite.tables_are_created_once().await;
+    suite.definitions_are_replaced_by_version().await;
+    suite.everything_in_a_definition_is_kept().await;
+    suite.partitions_are_put_and_dropped().await;
+    suite.odd_values_are_kept().await;
+    suite.a_thousand_partitions_are_kept().await;
+    suite.concurrent_partitions_are_all_kept().await;
+    suite.of_concurrent_creations_one_wins().await;
+    suite.of_concurrent_replacements_one_wins().await;
+    suite.tables_are_listed_in_order().await;
+}
+
+struct Suite<'a> {
+    catalog: &'a dyn Catalog,
+    database: &'a str,
+    location: &'a str,
+}
+
+fn ok<T>(result: Result<T>, what: &str) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{what} failed: {error}"),
+    }
+}
+
+#[track_caller]
+fn refused<T>(result: Result<T>, code: Code, what: &str) {
+    match result {
+        Ok(_) => panic!("{what} must be refused with `{code}`, but went through"),
+        Err(error) => assert_eq!(error.code, code, "{what} must be refused with `{code}`, not: {error}"),
+    }
+}
+
+fn column(name: &str, hive_type: &str) -> Column {
+    Column { name: name.to_owned(), hive_type: ok(hive_type.parse(), "parsing a type of the suite"), comment: None }
+}
+
+impl Suite<'_> {
+    fn name(&self, table: &str) -> TableName {
+        ok(TableName::new(self.database, table), "naming a table of the suite")
+    }
+
+    /// A table with one column and the partition keys `day` and `region`.
+    fn table(&self, table: &str) -> Table {
+        Table {
+            name: self.name(table),
+            columns: vec![column("id", "bigint")],
+            partition_keys: vec![column("day", "date"), column("region", "string")],
+            format: Format::Parquet,
+            location: format!("{}{}/{table}/", self.location, self.database),
+            description: None,
+            parameters: BTreeMap::new(),
+            version: None,
+        }
+    }
+
+    fn partition(&self, table: &str, values: [Option<&str>; 2], folder: &str) -> Partition {
+        Partition {
+            values: values.iter().map(|value| value.map(str::to_owned)).collect(),
+            location: format!("{}{}/{table}/{folder}/", self.location, self.database),
+            parameters: BTreeMap::new(),
+        }
+    }
+
+    async fn created(&self, table: &Table) -> Table {
+        ok(self.catalog.put_table(table).await, "creating a table")
+    }
+
+    async fn stored(&self, name: &TableName) -> Table {
+        match ok(self.catalog.table(name).await, "reading a table") {
+            Some(table) => table,
+            None => panic!("the table `{name}` was put and must be there"),
+        }
+    }
+
+    async fn partitions(&self, name: &TableName) -> Vec<Partition> {
+        ok(self.catalog.partitions(name).await, "reading partitions")
+    }
+
+    async fn absence_is_not_an_error(&self) {
+        let name = self.name("absent");
+        assert_eq!(ok(self.catalog.table(&name).await, "reading an absent table"), None, "an absent table is `None`");
+        assert_eq!(self.partitions(&name).await, [], "an absent table has no partitions");
+        ok(self.catalog.drop_partitions(&name, &[vec![None, None]]).await, "dropping from an absent table");
+        let partition = self.partition("absent", [Some("2026-01-01"), Some("eu")], "p");
+        refused(
+            self.catalog.put_partitions(&name, &[partition]).await,
+            Code::NotFound,
+            "adding a partition to an absent table",
+        );
+        assert_eq!(
+            ok(self.catalog.table(&name).await, "reading an absent table"),
+            None,
+            "a refused partition must not create its table"
+        );
+    }
+
+    async fn tables_are_created_once(&self) {
+        let table = self.table("created");
+        let created = self.created(&table).await;
+        assert!(created.version.is_some(), "a table that was put has a version");
+        assert_eq!(Table { version: None, ..created.clone() }, table, "what was put is returned");
+        assert_eq!(self.stored(&table.name).await, created, "what was put is read, with the same version");
+
+        let again = self.created(&table).await;
+        assert_eq!(again, created, "creating the same table again is one thing: a lost answer may be the reason");
+
+        let other = Table { description: Some("another".to_owned()), ..table.clone() };
+        refused(
+            self.catalog.put_table(&other).await,
+            Code::Conflict,
+            "creating a table that exists with another definition",
+        );
+        assert_eq!(self.stored(&table.name).await, created, "a refused creation changes nothing");
+    }
+
+    async fn definitions_are_replaced_by_version(&self) {
+        let first = self.created(&self.table("replaced")).await;
+        let partition = self.partition("replaced", [Some("2026-01-01"), Some("eu")], "p");
+        ok(self.catalog.put_partitions(&first.name, std::slice::from_ref(&partition)).await, "adding a partition");
+
+        let mut changed = first.clone();
+        changed.columns.push(column("amount", "decimal(12,2)"));
+        let second = ok(self.catalog.put_table(&changed).await, "replacing after a partition was added");
+        assert_ne!(second.version, first.version, "a changed definition has another version");
+        assert_eq!(second.columns, changed.columns, "the new definition is returned");
+        assert_eq!(self.stored(&first.name).await, second, "the new definition is read");
+        assert_eq!(self.partitions(&first.name).await, [partition], "replacing a definition keeps the partitions");
+
+        let stale = Table { description: Some("stale".to_owned()), ..first };
+        refused(self.catalog.put_table(&stale).await, Code::Conflict, "replacing a definition by a stale version");
+        assert_eq!(self.stored(&stale.name).await, second, "a refused replacement changes nothing");
+
+        let absent = Table { version: second.version.clone(), ..self.table("never_created") };
+        refused(self.catalog.put_table(&absent).await, Code::Conflict, "replacing a table that does not exist");
+    }
+
+    async fn everything_in_a_definition_is_kept(&self) {
+        let mut table = self.table("complete");
+        table.description = Some("One row per order; Grüße, 日本".to_owned());
+        table.parameters = BTreeMap::from([
+            ("classification".to_owned(), "csv".to_owned()),
+            ("owner's note".to_owned(), "a=b, c \"d\"".to_owned()),
+        ]);
+        table.format = Format::Csv(CsvOptions { delimiter: '\t', quote: '\'' });
+        table.columns = [
+            "boolean",
+            "tinyint",
+            "smallint",
+            "int",
+            "bigint",
+            "float",
+            "double",
+            "decimal(38,10)",
+            "string",
+            "varchar(10)",
+            "char(3)",
+            "binary",
+            "date",
+            "timestamp",
+            "array<int>",
+            "map<string,double>",
+            "struct<a:int,b:array<struct<c:date>>>",
+        ]
+        .iter()
+        .enumerate()
+        .map(|(index, hive_type)| column(&format!("c{index}"), hive_type))
+        .collect();
+        table.columns[0].comment = Some("Whether it's \"so\"".to_owned());
+        table.partition_keys[0].comment = Some("Day of the order".to_owned());
+        let created = self.created(&table).await;
+        let stored = self.stored(&table.name).await;
+        assert_eq!(stored, created, "every part of a definition is kept");
+        assert_eq!(Table { version: None, ..stored }, table, "every part of a definition is kept");
+
+        for format in [Format::Json, Format::Parquet] {
+            let present = self.stored(&table.name).await;
+            let changed = Table { format: format.clone(), ..present };
+            ok(self.catalog.put_table(&changed).await, "changing the format");
+            assert_eq!(self.stored(&table.name).await.format, format, "the format is kept");
+        }
+    }
+
+    async fn partitions_are_put_and_dropped(&self) {
+        let name = self.created(&self.table("partitioned")).await.name;
+        let partition = |day, region, folder| self.partition("partitioned", [Some(day), Some(region)], folder);
+        let (a, b, c) = (
+            partition("2026-01-01", "eu", "a"),
+            partition("2026-01-01", "us", "b"),
+            partition("2026-01-02", "eu", "c"),
+        );
+        ok(self.catalog.put_partitions(&name, &[]).await, "adding no partition");
+        assert_eq!(self.partitions(&name).await, []);
+        ok(self.catalog.put_partitions(&name, &[c.clone(), a.clone()]).await, "adding partitions");
+        ok(self.catalog.put_partitions(&name, std::slice::from_ref(&b)).await, "adding one more");
+        ok(self.catalog.put_partitions(&name, &[b.clone(), a.clone()]).await, "adding the same again");
+        let version = self.stored(&name).await.version;
+        assert_eq!(
+            self.partitions(&name).await,
+            [a.clone(), b.clone(), c.clone()],
+            "partitions are sorted by their values, each there once"
+        );
+
+        let mut moved = partition("2026-01-01", "us", "b2");
+        moved.parameters.insert("rows".to_owned(), "17".to_owned());
+        ok(self.catalog.put_partitions(&name, std::slice::from_ref(&moved)).await, "moving a partition");
+        assert_eq!(
+            self.partitions(&name).await,
+            [a.clone(), moved.clone(), c],
+            "a partition with the same values is replaced"
+        );
+
+        let gone = [vec![Some("2026-01-02".to_owned()), Some("eu".to_owned())], vec![None, Some("eu".to_owned())]];
+        ok(self.catalog.drop_partitions(&name, &gone).await, "dropping a partition and an unknown one");
+        ok(self.catalog.drop_partitions(&name, &gone).await, "dropping again");
+        assert_eq!(self.partitions(&name).await, [a, moved], "only the dropped partition is gone");
+        assert_eq!(self.stored(&name).await.version, version, "partitions do not change the version of the definition");
+    }
+
+    async fn odd_values_are_kept(&self) {
+        let name = self.created(&self.table("odd")).await.name;
+        let values = ["a/b", "a=b", "100%", "a b+c", "it's \"so\"", "~#?*[]{}:\\", "é 日本 🎉", "007", "NULL", "null"];
+        let mut expected =
+            vec![self.partition("odd", [None, None], "none"), self.partition("odd", [None, Some("eu")], "half")];
+        expected.extend(
+            values
+                .iter()
+                .enumerate()
+                .map(|(index, value)| self.partition("odd", [Some("2026-01-01"), Some(value)], &format!("p{index}"))),
+        );
+        ok(self.catalog.put_partitions(&name, &expected).await, "adding partitions with odd values");
+        expected.sort_by(|a, b| a.values.cmp(&b.values));
+        assert_eq!(self.partitions(&name).await, expected, "values are kept as they are, NULL comes first");
+
+        ok(self.catalog.drop_partitions(&name, &[vec![None, None]]).await, "dropping a NULL partition");
+        expected.retain(|partition| partition.values != [None, None]);
+        assert_eq!(self.partitions(&name).await, expected, "only the all-NULL partition is gone");
+    }
+
+    async fn a_thousand_partitions_are_kept(&self) {
+        let name = self.created(&self.table("many")).await.name;
+        let expected: Vec<Partition> = (0..1000)
+            .map(|index| {
+                self.partition("many", [Some("2026-01-01"), Some(&format!("r{index:04}"))], &format!("p{index}"))
+            })
+            .collect();
+        ok(self.catalog.put_partitions(&name, &expected).await, "adding 1,000 partitions in one call");
+        assert_eq!(self.partitions(&name).await, expected, "all of 1,000 partitions are read, in order");
+        let all: Vec<_> = expected.into_iter().map(|partition| partition.values).collect();
+        ok(self.catalog.drop_partitions(&name, &all).await, "dropping 1,000 partitions in one call");
+        assert_eq!(self.partitions(&name).await, []);
+    }
+
+    async fn concurrent_partitions_are_all_kept(&self) {
+        let name = &self.created(&self.table("busy")).await.name;
+        let tasks = (0..8).map(|task| async move {
+            for index in 0..5 {
+                let region = format!("t{task}-{index}");
+                let partition = self.partition("busy", [Some("2026-01-01"), Some(&region)], &region);
+                ok(self.catalog.put_partitions(name, &[partition]).await, "adding a partition beside other writers");
+            }
+        });
+        join_all(tasks).await;
+        let found: Vec<_> =
+            self.partitions(name).await.into_iter().filter_map(|mut partition| partition.values.remove(1)).collect();
+        let mut expected: Vec<_> =
+            (0..8).flat_map(|task| (0..5).map(move |index| format!("t{task}-{index}"))).collect();
+        expected.sort();
+        assert_eq!(found, expected, "8 writers at once lose no partition");
+    }
+
+    async fn of_concurrent_creations_one_wins(&self) {
+        let tasks = (0..8).map(|task| async move {
+            let table = Table { description: Some(format!("task {task}")), ..self.table("raced") };
+            self.catalog.put_table(&table).await
+        });
+        let winner = one_winner(join_all(tasks).await);
+        assert_eq!(self.stored(&self.name("raced")).await, winner, "the table is the winner's");
+    }
+
+    async fn of_concurrent_replacements_one_wins(&self) {
+        let table = &self.created(&self.table("replaced_at_once")).await;
+        let tasks = (0..8).map(|task| async move {
+            let changed = Table { description: Some(format!("task {task}")), ..table.clone() };
+            self.catalog.put_table(&changed).await
+        });
+        let winner = one_winner(join_all(tasks).await);
+        assert_eq!(self.stored(&table.name).await, winner, "the table is the winner's");
+    }
+
+    async fn tables_are_listed_in_order(&self) {
+        self.created(&self.table("zz_last")).await;
+        self.created(&self.table("a_first")).await;
+        let all = ok(self.catalog.tables().await, "listing the tables");
+        assert!(all.is_sorted(), "tables are listed in order");
+        let ours: Vec<_> =
+            all.iter().filter(|name| name.database == self.database).map(|name| name.table.as_str()).collect();
+        let expected = [
+            "a_first",
+            "busy",
+            "complete",
+            "created",
+            "many",
+            "odd",
+            "partitioned",
+            "raced",
+            "replaced",
+            "replaced_at_once",
+            "zz_last",
+        ];
+        assert_eq!(ours, expected, "every table is listed once, and none that was never created");
+    }
+}
+
+fn one_winner(results: Vec<Result<Table>>) -> Table {
+    let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    for loser in lost {
+        refused(loser, Code::Conflict, "losing a race");
+    }
+    let mut winners: Vec<Table> = won.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1, "exactly one of several different definitions wins");
+    winners.remove(0)
+}

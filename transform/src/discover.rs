@@ -1,0 +1,226 @@
+//! Finds the tables of the data folder and brings the catalog up to date with them.
+//!
+//! Objects at `d/t/…` belong to the table `d.t`; folders `key=value` directly below the table are its partitions. The step only
+//! ever adds: tables, columns at the end, partitions. What contradicts the catalog is reported, and left as it is.
+
+mod columns;
+mod folders;
+mod format;
+mod sample;
+mod survey;
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::catalog::Catalog;
+use crate::code::Code;
+use crate::error::{Error, Result};
+use crate::store::DataRoot;
+use crate::table::{Column, Partition, Table, TableName};
+
+/// Tables examined at a time.
+const TABLES_AT_ONCE: usize = 4;
+
+/// Tries for a table that other processes are changing.
+const ATTEMPTS: usize = 5;
+
+/// Parameter of tables that a transform produces: they are its business.
+const TRANSFORM_PARAMETER: &str = "unglue.transform";
+
+/// What the data folder holds that the catalog does not, and what is wrong in it.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Discovery {
+    /// The tables that change or have findings, sorted by name.
+    pub tables: Vec<TableChange>,
+    /// What belongs to no table: misplaced objects, and folders whose names cannot be tables.
+    pub findings: Vec<Error>,
+}
+
+impl Discovery {
+    /// Whether the catalog has, or would get, any change.
+    pub fn is_change(&self) -> bool {
+        self.tables.iter().any(TableChange::is_change)
+    }
+}
+
+/// What changes in the catalog for one table.
+#[derive(Debug, serde::Serialize)]
+pub struct TableChange {
+    /// The table.
+    pub table: TableName,
+    /// Whether it is new.
+    pub created: bool,
+    /// The columns of a new table, or those added to the end of a known one; partition keys are not among them.
+    pub columns_added: Vec<Column>,
+    /// Values of the partitions that are added, sorted.
+    pub partitions_added: Vec<Vec<Option<String>>>,
+    /// Number of objects with data.
+    pub objects: usize,
+    /// Number of objects passed over: empty, hidden (names that begin with `_` or `.`), folder markers.
+    pub skipped: usize,
+    /// What could not be read or contradicts the catalog; it was left as it is.
+    pub findings: Vec<Error>,
+    /// The definition to put, if it changes.
+    #[serde(skip)]
+    definition: Option<Table>,
+    /// The partitions to put.
+    #[serde(skip)]
+    partitions: Vec<Partition>,
+}
+
+impl TableChange {
+    fn new(table: TableName) -> Self {
+        Self {
+            table,
+            created: false,
+            columns_added: Vec::new(),
+            partitions_added: Vec::new(),
+            objects: 0,
+            skipped: 0,
+            findings: Vec::new(),
+            definition: None,
+            partitions: Vec::new(),
+        }
+    }
+
+    /// Whether the catalog changes, as against findings only.
+    pub fn is_change(&self) -> bool {
+        self.definition.is_some() || !self.partitions.is_empty()
+    }
+}
+
+/// Brings the catalog up to date with the data folder, and says what was done. A second call finds nothing to do.
+///
+/// Tables in `skip`, those that a transform produces and those whose location is not in their place in the data folder are
+/// left alone.
+///
+/// # Errors
+/// What the storage or the catalog cannot do. What is wrong with one table's objects is a finding, and other tables go on.
+pub async fn discover(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
+    let survey = survey::tables(root, skip).await?;
+    let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
+        .map(|name| update(root, catalog, name))
+        .buffered(TABLES_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: survey.findings })
+}
+
+/// What [`discover`] would do; nothing is written.
+///
+/// # Errors
+/// As [`discover`].
+pub async fn diff(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
+    let survey = survey::tables(root, skip).await?;
+    let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
+        .map(|name| examine(root, catalog, name))
+        .buffered(TABLES_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: survey.findings })
+}
+
+/// Does what a [`diff`] said.
+///
+/// # Errors
+/// [`Code::Conflict`] if the table was changed since; the catalog's own errors.
+pub async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result<()> {
+    if let Some(definition) = &change.definition {
+        catalog.put_table(definition).await?;
+    }
+    if !change.partitions.is_empty() {
+        catalog.put_partitions(&change.table, &change.partitions).await?;
+    }
+    Ok(())
+}
+
+async fn update(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Result<Option<TableChange>> {
+    let mut attempt = 1;
+    loop {
+        let Some(change) = examine(root, catalog, name.clone()).await? else { return Ok(None) };
+        match apply(catalog, &change).await {
+            Ok(()) => return Ok(Some(change)),
+            Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The change of one table; `None` if there is nothing to say about it.
+async fn examine(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Result<Option<TableChange>> {
+    let known = catalog.table(&name).await?;
+    if known.as_ref().is_some_and(|table| {
+        table.parameters.contains_key(TRANSFORM_PARAMETER) || table.location != root.table_location(&name)
+    }) {
+        return Ok(None);
+    }
+    let mut change = TableChange::new(name);
+    match plan(root, catalog, known, &mut change).await {
+        Ok(()) => {}
+        // Whoever called can mend a table's objects, but must try again when the storage did not answer.
+        Err(error) if error.kind() == crate::code::Kind::Data => change.findings.push(error),
+        Err(error) => return Err(error),
+    }
+    Ok((change.is_change() || !change.findings.is_empty()).then_some(change))
+}
+
+async fn plan(root: &DataRoot, catalog: &dyn Catalog, known: Option<Table>, change: &mut TableChange) -> Result<()> {
+    let listing = survey::objects(root, &change.table).await?;
+    change.objects = listing.objects.len();
+    change.skipped = listing.skipped;
+    if listing.objects.is_empty() {
+        if listing.skipped > 0 && known.is_none() {
+            change.findings.push(columns::no_rows_yet(root, &change.table));
+        }
+        return Ok(());
+    }
+    let family = format::of_table(root, &listing.objects, known.as_ref())?;
+
+    let location = root.table_location(&change.table);
+    let (keys, partitions) = match &known {
+        Some(table) => {
+            let registered = catalog.partitions(&table.name).await?;
+            let partitions = folders::unregistered(&listing.objects, table, &registered, &mut change.findings);
+            (table.partition_keys.clone(), partitions)
+        }
+        None => folders::of_new_table(&listing.objects, &location, &mut change.findings)?,
+    };
+
+    let samples = sample::read(root, &listing.objects, &mut change.findings).await?;
+    match known {
+        Some(table) => {
+            change.columns_added = columns::added(&table, &samples, &mut change.findings);
+            if !change.columns_added.is_empty() {
+                let columns = [table.columns.as_slice(), &change.columns_added].concat();
+                change.definition = Some(Table { columns, ..table });
+            }
+        }
+        None => {
+            let Some((columns, format)) = columns::of_new_table(family, &keys, &samples, &mut change.findings)? else {
+                change.findings.push(columns::no_rows_yet(root, &change.table));
+                return Ok(());
+            };
+            change.created = true;
+            change.columns_added = columns.clone();
+            let parameters = [("classification", format.to_string()), ("unglue.catalog", "discover".to_owned())]
+                .map(|(key, value)| (key.to_owned(), value));
+            change.definition = Some(Table {
+                name: change.table.clone(),
+                columns,
+                partition_keys: keys,
+                format,
+                location,
+                description: None,
+                parameters: parameters.into(),
+                version: None,
+            });
+        }
+    }
+    change.partitions_added = partitions.iter().map(|partition| partition.values.clone()).collect();
+    change.partitions = partitions;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Samples of a table's objects: the start of texts, the footers of Parquet.
+
+use std::io::Read;
+
+use arrow::datatypes::Schema as ArrowSchema;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use parquet::DecodeResult;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
+
+use super::format::{self, Codec, Encoding, Family};
+use super::survey::Object;
+use crate::code::{Code, Kind};
+use crate::error::{Error, Result};
+use crate::store::{DataRoot, storage};
+
+/// Objects sampled of a table: half of them the oldest, half the newest.
+const OBJECTS: usize = 16;
+
+/// Samples read at a time.
+const PARALLEL_READS: usize = 16;
+
+/// Bytes read of a text. A block of bzip2 holds 900 kB of text, of which a smaller sample might show nothing.
+const START: u64 = 256 * 1024;
+const START_OF_BZIP2: u64 = 1024 * 1024;
+
+/// Bytes of decompressed text that are looked at.
+const TEXT: usize = 1024 * 1024;
+
+/// Bytes read of the end of a Parquet object at first, and at most.
+const FOOTER: u64 = 64 * 1024;
+const LARGEST_FOOTER: u64 = 64 * 1024 * 1024;
+
+/// What was seen of one object.
+#[derive(Debug)]
+pub(super) struct Sample {
+    /// URL of the object.
+    pub url: String,
+    /// Path below the table's location.
+    pub below: String,
+    /// The content.
+    pub content: Content,
+}
+
+/// The part of an object that tells its schema.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// The start of a text, decompressed.
+    Text {
+        /// The text.
+        text: Vec<u8>,
+        /// Whether that is all of it.
+        complete: bool,
+        /// What the name says.
+        encoding: Encoding,
+    },
+    /// What a Parquet footer says.
+    Parquet {
+        /// The schema.
+        schema: ArrowSchema,
+        /// Number of rows.
+        rows: i64,
+    },
+}
+
+/// Reads samples of some objects, from the oldest to the newest. An object that cannot be read is a finding; one that is gone
+/// since the listing is none.
+///
+/// # Errors
+/// What the storage did not do.
+pub(super) async fn read(root: &DataRoot, objects: &[Object], findings: &mut Vec<Error>) -> Result<Vec<Sample>> {
+    let read: Vec<(Object, Result<Content>)> = futures::stream::iter(chosen(objects))
+        .map(|object| async move {
+            let content = content(root, &object).await;
+            (object, content)
+        })
+        .buffered(PARALLEL_READS)
+        .collect()
+        .await;
+    let mut samples = Vec::with_capacity(read.len());
+    for (object, content) in read {
+        match content {
+            Ok(content) => samples.push(Sample { url: object.url, below: object.below, content }),
+            Err(error) if error.code == Code::ObjectGone => {}
+            Err(error) if error.kind() == Kind::Retry => return Err(error),
+            Err(error) => findings.push(error.in_object(object.url, None)),
+        }
+    }
+    Ok(samples)
+}
+
+fn chosen(objects: &[Object]) -> Vec<Object> {
+    let mut chosen: Vec<Object> = objects.to_vec();
+    chosen.sort_by(|a, b| (a.modified, &a.below).cmp(&(b.modified, &b.below)));
+    if chosen.len() > OBJECTS {
+        chosen.drain(OBJECTS / 2..chosen.len() - OBJECTS / 2);
+    }
+    chosen
+}
+
+async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
+    let Some(encoding) = format::encoding(object.file_name()) else {
+        return Err(Error::new(Code::BadObject, "the object is of no known format"));
+    };
+    if encoding.family == Family::Parquet {
+        return footer(root, object).await;
+    }
+    let wanted = if encoding.codec == Some(Codec::Bzip2) { START_OF_BZIP2 } else { START };
+    let start = range(root, object, 0..object.size.min(wanted)).await?;
+    format::check_codec(encoding, &start)?;
+    let is_whole = object.size <= wanted;
+    let (text, complete) = match encoding.codec {
+        None => (start.to_vec(), is_whole),
+        Some(codec) => decompress(codec, &start, is_whole)?,
+    };
+    format::check_text(encoding.family, &text)?;
+    Ok(Content::Text { text, complete, encoding })
+}
+
+async fn range(root: &DataRoot, object: &Object, range: std::ops::Range<u64>) -> Result<Bytes> {
+    root.store().get_range(&object.path, range).await.map_err(|error| storage(&object.url, error))
+}
+
+/// The start of a compressed text, and whether that is all of it. A sample may end anywhere; an object must not.
+fn decompress(codec: Codec, start: &[u8], is_whole: bool) -> Result<(Vec<u8>, bool)> {
+    let damaged = |error: std::io::Error| {
+        Error::new(Code::BadObject, "the compressed content is damaged or cut short")
+            .because(error)
+            .help("upload the object again")
+    };
+    let decoder: Box<dyn Read + '_> = match codec {
+        Codec::Gzip => Box::new(flate2::read::MultiGzDecoder::new(start)),
+        Codec::Zstd => Box::new(zstd::stream::read::Decoder::new(start).map_err(damaged)?),
+        Codec::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(start)),
+    };
+    let mut text = Vec::new();
+    // One byte more than is looked at tells a text that ends there from one that goes on.
+    let read = decoder.take(TEXT as u64 + 1).read_to_end(&mut text);
+    if text.len() > TEXT {
+        text.truncate(TEXT);
+        return Ok((text, false));
+    }
+    match read {
+        Ok(_) => Ok((text, is_whole)),
+        Err(_) if !is_whole && !text.is_empty() => Ok((text, false)),
+        Err(error) => Err(damaged(error)),
+    }
+}
+
+async fn footer(root: &DataRoot, object: &Object) -> Result<Content> {
+    let metadata = parquet_metadata(root, object).await?;
+    let file = metadata.file_metadata();
+    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map_err(not_parquet)?;
+    Ok(Content::Parquet { schema, rows: file.num_rows() })
+}
+
+async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMetaData> {
+    let mut decoder = ParquetMetaDataPushDecoder::try_new(object.size)
+        .map_err(not_parquet)?
+        .with_page_index_policy(PageIndexPolicy::Skip);
+    let mut wanted = vec![object.size.saturating_sub(FOOTER)..object.size];
+    loop {
+        if wanted.iter().any(|range| range.end - range.start > LARGEST_FOOTER) {
+            return Err(
+                Error::new(Code::BadObject, "the Parquet footer is larger than any real one").help("upload it again")
+            );
+        }
+        let data: Vec<Bytes> = futures::stream::iter(wanted.clone())
+            .map(|wanted| range(root, object, wanted))
+            .buffered(PARALLEL_READS)
+            .try_collect()
+            .await?;
+        decoder.push_ranges(wanted, data).map_err(not_parquet)?;
+        match decoder.try_decode().map_err(not_parquet)? {
+            DecodeResult::Data(metadata) => return Ok(metadata),
+            DecodeResult::NeedsData(ranges) => wanted = ranges,
+            DecodeResult::Finished => {
+                return Err(Error::new(Code::Internal, "the Parquet decoder ended without a footer"));
+            }
+        }
+    }
+}
+
+fn not_parquet(error: ParquetError) -> Error {
+    Error::new(Code::BadObject, "the object is not a whole Parquet file").because(error).help("upload it again")
+}

@@ -1,0 +1,72 @@
+//! Schema inference: what columns the objects of a table have, seen from samples of them.
+//!
+//! Text formats are typed by the narrowest type that holds every value of the samples (see `lattice`); a column without any
+//! value is a string. Parquet says its types itself.
+
+mod csv;
+mod fit;
+mod json;
+mod lattice;
+mod parquet;
+mod text;
+
+use crate::error::{Error, Result};
+use crate::hive::HiveType;
+
+pub(crate) use csv::{detect_delimiter, infer_csv};
+pub(crate) use json::infer_json;
+pub(crate) use lattice::Shape;
+pub(crate) use parquet::infer_parquet;
+pub(crate) use text::shape_of_text;
+
+/// What the samples tell about the type of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Seen {
+    /// The narrowest type of the values of a text format.
+    Values(Shape),
+    /// The type that the object itself declares.
+    Declared(HiveType),
+}
+
+/// The columns of one object, in order, by lower-case name.
+#[derive(Debug, Default)]
+pub(crate) struct Schema {
+    /// Names and types; each name once.
+    pub columns: Vec<(String, Seen)>,
+    /// Whether the object has any row.
+    pub has_rows: bool,
+    /// What was left out, and why.
+    pub findings: Vec<Error>,
+}
+
+impl Seen {
+    /// What two objects together tell; `None` if they contradict each other.
+    pub(crate) fn join(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Values(a), Self::Values(b)) => Some(Self::Values(a.clone().join(b.clone()))),
+            (Self::Declared(a), Self::Declared(b)) => fit::widened(a, b).map(Self::Declared),
+            _ => None,
+        }
+    }
+
+    /// Whether a column of this declared type can hold what was seen.
+    pub(crate) fn fits(&self, declared: &HiveType) -> bool {
+        match self {
+            Self::Values(shape) => fit::values_fit(shape, declared),
+            Self::Declared(seen) => fit::type_fits(seen, declared),
+        }
+    }
+
+    /// The type for a new column.
+    ///
+    /// # Errors
+    /// [`Code::UnsupportedType`](crate::Code::UnsupportedType) if Hive type text cannot express it.
+    pub(crate) fn hive_type(&self) -> Result<HiveType> {
+        let hive_type = match self {
+            Self::Values(shape) => shape.hive_type()?,
+            Self::Declared(hive_type) => hive_type.clone(),
+        };
+        // A field name may hold what separates fields in the text of the type, and the nesting may be too deep for it.
+        hive_type.to_string().parse()
+    }
+}

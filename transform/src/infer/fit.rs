@@ -1,0 +1,139 @@
+//! Whether what objects hold fits the columns that the catalog declares.
+
+use super::lattice::Shape;
+use crate::hive::HiveType;
+
+/// Whether a column of this type can hold values of a text format.
+pub(super) fn values_fit(shape: &Shape, declared: &HiveType) -> bool {
+    use HiveType as H;
+    match (shape, declared) {
+        (Shape::Undecided, _) => true,
+        (Shape::List(element), H::Array(declared)) => values_fit(element, declared),
+        (Shape::Struct(fields), H::Struct(declared)) => fields.iter().all(|(name, shape)| {
+            declared
+                .iter()
+                .find(|(declared, _)| declared == name)
+                .is_some_and(|(_, declared)| values_fit(shape, declared))
+        }),
+        (Shape::Struct(fields), H::Map(_, declared)) => fields.iter().all(|(_, shape)| values_fit(shape, declared)),
+        (Shape::List(_) | Shape::Struct(_), _) => false,
+        (_, H::String | H::Varchar(_) | H::Char(_)) => true,
+        (Shape::Boolean, H::Boolean) | (Shape::Date, H::Date | H::Timestamp) | (Shape::Timestamp, H::Timestamp) => true,
+        (Shape::BigInt, H::TinyInt | H::SmallInt | H::Int | H::BigInt) => true,
+        (Shape::BigInt | Shape::Double, H::Float | H::Double | H::Decimal(..)) => true,
+        _ => false,
+    }
+}
+
+/// Whether a column of the type `declared` can hold every value of the type `seen`.
+pub(super) fn type_fits(seen: &HiveType, declared: &HiveType) -> bool {
+    match (seen, declared) {
+        (HiveType::String, HiveType::Varchar(_) | HiveType::Char(_)) => true,
+        _ => widened(declared, seen).as_ref() == Some(declared),
+    }
+}
+
+/// The narrowest type that holds every value of both, if there is one.
+pub(super) fn widened(a: &HiveType, b: &HiveType) -> Option<HiveType> {
+    use HiveType as H;
+    Some(match (a, b) {
+        (a, b) if a == b => a.clone(),
+        (H::Float, H::Double) | (H::Double, H::Float) => H::Double,
+        (H::Decimal(p, s), H::Decimal(q, t)) => {
+            let scale = *s.max(t);
+            let precision = (p - s).max(q - t) + scale;
+            if precision > 38 {
+                return None;
+            }
+            H::Decimal(precision, scale)
+        }
+        (H::Array(a), H::Array(b)) => H::Array(Box::new(widened(a, b)?)),
+        (H::Map(key_a, a), H::Map(key_b, b)) => H::Map(Box::new(widened(key_a, key_b)?), Box::new(widened(a, b)?)),
+        (H::Struct(a), H::Struct(b)) => {
+            let mut fields = a.clone();
+            for (name, other) in b {
+                match fields.iter_mut().find(|(field, _)| field == name) {
+                    Some((_, field)) => *field = widened(field, other)?,
+                    None => fields.push((name.clone(), other.clone())),
+                }
+            }
+            H::Struct(fields)
+        }
+        (a, b) => {
+            let wider = integer_bits(a)?.max(integer_bits(b)?);
+            if integer_bits(a) == Some(wider) { a.clone() } else { b.clone() }
+        }
+    })
+}
+
+fn integer_bits(hive_type: &HiveType) -> Option<u8> {
+    match hive_type {
+        HiveType::TinyInt => Some(8),
+        HiveType::SmallInt => Some(16),
+        HiveType::Int => Some(32),
+        HiveType::BigInt => Some(64),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hive(text: &str) -> HiveType {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn types_that_hold_both() {
+        let cases = [
+            ("int", "bigint", Some("bigint")),
+            ("tinyint", "smallint", Some("smallint")),
+            ("float", "double", Some("double")),
+            ("decimal(10,2)", "decimal(10,4)", Some("decimal(12,4)")),
+            ("decimal(38,0)", "decimal(38,38)", None),
+            ("array<int>", "array<bigint>", Some("array<bigint>")),
+            ("struct<a:int>", "struct<b:date,a:bigint>", Some("struct<a:bigint,b:date>")),
+            ("map<string,int>", "map<string,string>", None),
+            ("bigint", "double", None),
+            ("int", "string", None),
+            ("date", "timestamp", None),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!(widened(&hive(a), &hive(b)), expected.map(hive), "{a} and {b}");
+            let turned = widened(&hive(b), &hive(a));
+            assert_eq!(turned.is_some(), expected.is_some(), "{b} and {a}");
+        }
+    }
+
+    #[test]
+    fn types_fit_wider_columns_only() {
+        for (seen, declared) in [
+            ("int", "bigint"),
+            ("decimal(10,2)", "decimal(12,2)"),
+            ("string", "varchar(10)"),
+            ("struct<b:int>", "struct<a:int,b:bigint>"),
+            ("array<float>", "array<double>"),
+        ] {
+            assert!(type_fits(&hive(seen), &hive(declared)), "{seen} in {declared}");
+            assert!(!type_fits(&hive(declared), &hive(seen)), "{declared} in {seen}");
+        }
+    }
+
+    #[test]
+    fn values_fit_the_types_that_people_declare() {
+        for declared in ["tinyint", "int", "bigint", "float", "double", "decimal(12,2)", "string", "varchar(9)"] {
+            assert!(values_fit(&Shape::BigInt, &hive(declared)), "{declared}");
+        }
+        for declared in ["boolean", "date", "timestamp", "binary", "array<bigint>"] {
+            assert!(!values_fit(&Shape::BigInt, &hive(declared)), "{declared}");
+            assert!(values_fit(&Shape::Undecided, &hive(declared)), "{declared}");
+        }
+        assert!(!values_fit(&Shape::Double, &hive("bigint")));
+        assert!(values_fit(&Shape::Date, &hive("timestamp")));
+        assert!(!values_fit(&Shape::Timestamp, &hive("date")));
+        assert!(!values_fit(&Shape::String, &hive("bigint")));
+        assert!(!values_fit(&Shape::List(Box::new(Shape::BigInt)), &hive("string")));
+        assert!(values_fit(&Shape::List(Box::new(Shape::Undecided)), &hive("array<bigint>")));
+    }
+}

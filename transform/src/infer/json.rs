@@ -1,0 +1,210 @@
+//! Schema inference of JSON: one object a line.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::lattice::Fields;
+use super::text::shape_of_time;
+use super::{Schema, Seen, Shape};
+use crate::code::Code;
+use crate::error::Error;
+
+/// The columns of a JSON object, in order of their first appearance. A line that cannot be read is a finding; it types nothing.
+///
+/// `complete` is whether the sample ends where the object does.
+pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
+    let sample = sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample);
+    let end = if complete { sample.len() } else { sample.iter().rposition(|b| *b == b'\n').unwrap_or(0) };
+    let mut schema = Schema::default();
+    let mut columns = Fields::default();
+    for (index, line) in sample[..end].split(|b| *b == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Shape>(line) {
+            Ok(Shape::Struct(fields)) => {
+                schema.has_rows = true;
+                for (name, shape) in fields.into_ordered() {
+                    columns.add(name.to_lowercase(), shape);
+                }
+            }
+            // One finding for each object: where one line is broken, others often are.
+            _ if !schema.findings.is_empty() => {}
+            Ok(_) => schema.findings.push(broken_line(index, "is not a JSON object")),
+            Err(error) => schema.findings.push(broken_line(index, "is not JSON").because(error)),
+        }
+    }
+    if !complete && end == 0 {
+        schema
+            .findings
+            .push(Error::new(Code::BadObject, "the first line is too long").help("write one JSON object a line"));
+    }
+    for (name, shape) in columns.into_ordered() {
+        if name.trim().is_empty() {
+            schema.findings.push(
+                Error::new(Code::BadColumnName, "a field without a name was left out").help("give the field a name"),
+            );
+        } else {
+            schema.columns.push((name, Seen::Values(shape)));
+        }
+    }
+    schema
+}
+
+fn broken_line(index: usize, what: &str) -> Error {
+    Error::new(Code::BadRecord, format!("line {} {what}", index + 1)).help("write one JSON object a line")
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+/// Takes the shape of a JSON value without building the value.
+struct ShapeVisitor;
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = Shape;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Shape, E> {
+        Ok(Shape::Undecided)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
+        Ok(Shape::Boolean)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
+        Ok(Shape::BigInt)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Shape, E> {
+        Ok(if i64::try_from(number).is_ok() { Shape::BigInt } else { Shape::Double })
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
+        Ok(Shape::Double)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Shape, E> {
+        Ok(shape_of_time(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Shape, A::Error> {
+        let mut all = Shape::Undecided;
+        while let Some(element) = elements.next_element()? {
+            all = all.join(element);
+        }
+        Ok(Shape::List(Box::new(all)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Shape, A::Error> {
+        let mut fields = Fields::default();
+        while let Some((name, shape)) = members.next_entry()? {
+            fields.add(name, shape);
+        }
+        Ok(Shape::Struct(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(text: &str) -> Vec<String> {
+        let schema = infer_json(text.as_bytes(), true);
+        assert!(schema.findings.is_empty(), "{:?}", schema.findings);
+        schema.columns.into_iter().map(|(name, seen)| format!("{name}:{}", seen.hive_type().unwrap())).collect()
+    }
+
+    #[test]
+    fn values_type_the_columns() {
+        let text = "\u{feff}{\"Id\":1,\"amount\":1,\"big\":9223372036854775808,\"at\":\"2026-11-22T10:00:00Z\",\"text\":\"12\"}\r\n\
+                    \n\
+                    {\"amount\":2.5,\"ok\":true,\"id\":null,\"none\":null,\"day\":\"2026-11-22\",\"big\":1}";
+        assert_eq!(
+            columns(text),
+            [
+                "id:bigint",
+                "amount:double",
+                "big:double",
+                "at:timestamp",
+                "text:string",
+                "ok:boolean",
+                "none:string",
+                "day:date"
+            ]
+        );
+    }
+
+    #[test]
+    fn nested_values() {
+        let text = r#"{"s":{"b":1,"a":[]},"l":[1,2.5],"m":[1,"x"],"n":{"x":1}}
+                      {"s":{"a":[{"c":true}],"d":null},"l":null,"n":3}"#;
+        assert_eq!(
+            columns(text),
+            [
+                "s:struct<b:bigint,a:array<struct<c:boolean>>,d:string>",
+                "l:array<double>",
+                "m:array<string>",
+                "n:string"
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(
+            columns(r#"{"a":-9223372036854775808,"b":-9223372036854775809,"c":1.0,"d":1e3,"e":18446744073709551616}"#),
+            ["a:bigint", "b:double", "c:double", "d:double", "e:double"]
+        );
+    }
+
+    #[test]
+    fn broken_lines_are_found() {
+        let cases = [
+            ("{\"a\":1}\n{\"a\":\n{\"a\":2}", 2),
+            ("{\"a\":1}\n[1]\n", 2),
+            ("{\n  \"a\": 1\n}\n", 1),
+            ("[{\"a\":1}]", 1),
+            ("{\"a\":1e400}", 1),
+            ("{\"a\":NaN}", 1),
+            ("{\"a\":1}{\"a\":2}", 1),
+        ];
+        for (text, line) in cases {
+            let schema = infer_json(text.as_bytes(), true);
+            assert_eq!(schema.findings.len(), 1, "{text}");
+            assert_eq!(schema.findings[0].code, Code::BadRecord, "{text}");
+            assert!(schema.findings[0].message.starts_with(&format!("line {line} ")), "{:?}", schema.findings);
+        }
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(infer_json(deep.as_bytes(), true).findings[0].code, Code::BadRecord);
+        assert_eq!(infer_json(b"{\"a\":\"\xFF\"}", true).findings[0].code, Code::BadRecord, "not UTF-8");
+    }
+
+    #[test]
+    fn the_cut_line_of_an_incomplete_sample_is_not_looked_at() {
+        let schema = infer_json(b"{\"a\":1}\n{\"a\":2}\n{\"b\":", false);
+        assert!(schema.findings.is_empty());
+        assert_eq!(schema.columns, [("a".to_owned(), Seen::Values(Shape::BigInt))]);
+        assert_eq!(infer_json(b"{\"a\":1", false).findings[0].code, Code::BadObject);
+        assert!(!infer_json(b"\n \n", true).has_rows);
+        assert!(infer_json(b"{}", true).has_rows);
+    }
+
+    #[test]
+    fn names_that_hive_type_text_cannot_hold() {
+        let schema = infer_json(br#"{"ok":{"a b":1},"":2,"deep":{"x":{}}}"#, true);
+        assert_eq!(schema.findings[0].code, Code::BadColumnName);
+        for (name, seen) in &schema.columns {
+            assert_eq!(seen.hive_type().unwrap_err().code, Code::UnsupportedType, "{name}");
+        }
+    }
+}
