@@ -36,6 +36,7 @@ pub(crate) use tables::table_name;
 #[derive(Debug, Clone)]
 pub struct Planned {
     /// The query, not optimised; its columns bear their final, lower-case names in the order of the SELECT.
+    /// Its tables are schemas only: to run the query, plan it with [`plan_with`].
     pub plan: LogicalPlan,
     /// The columns that go into the files, in the order of the SELECT.
     pub columns: Vec<Column>,

@@ -71,10 +71,14 @@ impl Unsafe {
             Reason::OuterJoin => format!(
                 "this join gives rows of the other table by what `{driving}` has or lacks, so later rows would change them"
             ),
-            Reason::ReadTwice => format!("`{driving}` is read twice, and new rows would also have to meet the old ones"),
+            Reason::ReadTwice => {
+                format!("`{driving}` is read twice, and new rows would also have to meet the old ones")
+            }
             Reason::NotRead => format!("no row of the result comes from `{driving}`"),
             Reason::UnstablePartition { column, function } => {
-                format!("the partition column `{column}` depends on `{function}`, which gives another value in each run")
+                format!(
+                    "the partition column `{column}` depends on `{function}`, which gives another value in each run"
+                )
             }
             Reason::Unknown => format!("nothing is known of how a part of the query treats new rows of `{driving}`"),
         };

@@ -1,8 +1,8 @@
 //! The DataFusion session that queries are planned in: functions, and nothing that reaches outside.
 
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 use url::Url;
@@ -11,8 +11,7 @@ use url::Url;
 ///
 /// Spans are collected, so that errors know their place.
 pub(crate) fn planner() -> SessionContext {
-    let mut config =
-        SessionConfig::new().with_create_default_catalog_and_schema(false).with_information_schema(false);
+    let mut config = SessionConfig::new().with_create_default_catalog_and_schema(false).with_information_schema(false);
     config.options_mut().sql_parser.collect_spans = true;
     let state = SessionStateBuilder::new()
         .with_config(config)

@@ -48,9 +48,7 @@ pub(crate) fn extent_of(text: &Text<'_>, expr: &Expr) -> Option<Extent> {
             let keywords = if *negated { 2 } else { 1 };
             Some(Extent { first: query.first.checked_sub(keywords)?, last: query.last })
         }
-        Expr::InSubquery { expr, subquery, .. } => {
-            join(extent_of(text, expr)?, query_in_parentheses(text, subquery)?)
-        }
+        Expr::InSubquery { expr, subquery, .. } => join(extent_of(text, expr)?, query_in_parentheses(text, subquery)?),
         Expr::InList { expr, .. } => {
             let tested = extent_of(text, expr)?;
             let open = (tested.last..).take(4).find(|index| text.token(*index) == Some(&Token::LParen))?;

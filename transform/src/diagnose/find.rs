@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Join, JoinConstraint, ObjectName, Query, Select, SelectItem, SetExpr, Spanned, TableFactor, Visit,
     Visitor, visit_expressions,
 };
-use datafusion::sql::sqlparser::tokenizer::Span;
+use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
 use super::narrow::constraint;
 use super::text::{Extent, Text};
@@ -25,7 +25,11 @@ pub(crate) fn column(query: &Query, qualifier: Option<&str>, name: &str) -> Opti
         if found { ControlFlow::Break(expr.span()) } else { ControlFlow::Continue(()) }
     });
     in_expression.break_value().or_else(|| {
-        selects(query).iter().flat_map(|select| &select.from).flat_map(|from| &from.joins).find_map(|join| used(join, name))
+        selects(query)
+            .iter()
+            .flat_map(|select| &select.from)
+            .flat_map(|from| &from.joins)
+            .find_map(|join| used(join, name))
     })
 }
 
@@ -103,8 +107,9 @@ pub(crate) fn items(text: &Text<'_>, select: &Select) -> Vec<Extent> {
     loop {
         depth += text.nesting(index);
         let from = text.is_word(index, "FROM") && !(index > start && text.is_word(index - 1, "DISTINCT"));
-        let ends = depth < 0 || text.token(index).is_none() || (depth == 0 && (from || ends_from_less(text, index, select)));
-        let comma = depth == 0 && text.token(index) == Some(&datafusion::sql::sqlparser::tokenizer::Token::Comma);
+        let ends =
+            depth < 0 || text.token(index).is_none() || (depth == 0 && (from || ends_from_less(text, index, select)));
+        let comma = depth == 0 && text.token(index) == Some(&Token::Comma);
         if (ends || comma) && index > first {
             extents.push(Extent { first, last: index - 1 });
             first = index + 1;
@@ -120,7 +125,7 @@ pub(crate) fn items(text: &Text<'_>, select: &Select) -> Vec<Extent> {
 /// Whether a SELECT without FROM ends before a token.
 fn ends_from_less(text: &Text<'_>, index: usize, select: &Select) -> bool {
     let clauses = ["WHERE", "GROUP", "ORDER", "LIMIT", "UNION", "INTERSECT", "EXCEPT"];
-    let semicolon = text.token(index) == Some(&datafusion::sql::sqlparser::tokenizer::Token::SemiColon);
+    let semicolon = text.token(index) == Some(&Token::SemiColon);
     semicolon || (select.from.is_empty() && text.is_any_word(index, &clauses))
 }
 

@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn strips_what_is_not_for_the_reader() {
         assert_eq!(
-            plain("Error during planning: Internal error: Unsupported CAST from Boolean to Date32.\nThis issue was likely caused by a bug in X"),
+            plain(
+                "Error during planning: Internal error: Unsupported CAST from Boolean to Date32.\nThis issue was likely caused by a bug in X"
+            ),
             "unsupported CAST from boolean to date"
         );
         assert_eq!(plain("UNION queries differ"), "UNION queries differ");
@@ -105,6 +107,9 @@ mod tests {
 
     #[test]
     fn names_types_as_sql_does() {
-        assert_eq!(sql_types("Timestamp(µs) > Int64, Decimal128(12, 2), Int64Array"), "timestamp > bigint, decimal(12, 2), Int64Array");
+        assert_eq!(
+            sql_types("Timestamp(µs) > Int64, Decimal128(12, 2), Int64Array"),
+            "timestamp > bigint, decimal(12, 2), Int64Array"
+        );
     }
 }

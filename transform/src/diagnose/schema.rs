@@ -14,7 +14,9 @@ const MOST_LISTED: usize = 12;
 /// A column that none of the tables in scope has.
 pub(super) fn unknown_column(field: &Column, valid: &[Column], query: &Query) -> Error {
     match &field.relation {
-        Some(qualifier) if !valid.iter().any(|column| column.relation.as_ref().is_some_and(|r| names(qualifier, r))) => {
+        Some(qualifier)
+            if !valid.iter().any(|column| column.relation.as_ref().is_some_and(|r| names(qualifier, r))) =>
+        {
             unknown_qualifier(qualifier, field, valid)
         }
         Some(qualifier) => {
@@ -55,7 +57,8 @@ fn missing(field: &Column, table: &str, columns: &[&Column]) -> Error {
 
 fn unknown_qualifier(qualifier: &TableReference, field: &Column, valid: &[Column]) -> Error {
     let error = Error::new(Code::UnknownColumn, format!("`{qualifier}` is not a table or alias of FROM"));
-    let mut tables: Vec<String> = valid.iter().filter_map(|column| column.relation.as_ref()).map(ToString::to_string).collect();
+    let mut tables: Vec<String> =
+        valid.iter().filter_map(|column| column.relation.as_ref()).map(ToString::to_string).collect();
     tables.dedup();
     let wanted = qualifier.to_string();
     let structs = valid.iter().map(|column| column.name.as_str());

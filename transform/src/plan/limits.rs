@@ -32,7 +32,11 @@ impl Visitor for Depth {
             operations += 1;
             body = left;
         }
-        if operations > MOST_NESTED { ControlFlow::Break("set operations are chained") } else { ControlFlow::Continue(()) }
+        if operations > MOST_NESTED {
+            ControlFlow::Break("set operations are chained")
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {

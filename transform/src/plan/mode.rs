@@ -36,7 +36,9 @@ pub(super) fn write_mode(
             let setting = written.and_then(|write| write.at.clone());
             Err(not_incremental(&fault).maybe_at(at_fault(&fault, transform, text, state).or(setting)))
         }
-        (Some(write), _) => Ok(Mode { write, reason: "`@write` says so".to_owned(), at: written.and_then(|write| write.at.clone()) }),
+        (Some(write), _) => {
+            Ok(Mode { write, reason: "`@write` says so".to_owned(), at: written.and_then(|write| write.at.clone()) })
+        }
         (None, Ok(())) => {
             let reason = format!("each row comes from one row of `{driving}`, so new rows can be added to the old");
             Ok(Mode { write: WriteMode::Append, reason, at: None })

@@ -200,7 +200,9 @@ fn bad_partition(setting: &Spanned<String>, columns: &[Column]) -> Option<Error>
     let column = find_column(columns, &setting.value)?;
     let help = match column.hive_type {
         HiveType::Float | HiveType::Double => "CAST it to DECIMAL, or partition by another column",
-        HiveType::Binary | HiveType::Array(_) | HiveType::Map(..) | HiveType::Struct(_) => "partition by another column",
+        HiveType::Binary | HiveType::Array(_) | HiveType::Map(..) | HiveType::Struct(_) => {
+            "partition by another column"
+        }
         _ => return None,
     };
     let message = format!("`{}` is of type {} and cannot be a partition column", column.name, column.hive_type);

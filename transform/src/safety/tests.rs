@@ -89,22 +89,45 @@ fn unsafe_queries() -> Vec<(&'static str, Reason)> {
         ("SELECT status AS s FROM raw.orders «GROUP BY» 1", Aggregate),
         ("SELECT 1 + «sum(amount)» AS total FROM raw.orders", Aggregate),
         ("SELECT 'x' AS x FROM raw.orders HAVING «count(*)» > 5", Aggregate),
-        ("SELECT status, n FROM (SELECT status, count(*) AS n FROM raw.orders\n«GROUP BY» status) AS g WHERE n > 5", Aggregate),
-        ("WITH c AS (SELECT segment FROM raw.customers GROUP BY segment), o AS (SELECT status FROM raw.orders «GROUP BY» status)\n\
-          SELECT o.status FROM o JOIN c ON true", Aggregate),
-        ("SELECT o.order_id FROM raw.customers AS c JOIN (SELECT max(order_id) AS order_id FROM raw.orders «GROUP BY» status) AS o ON true", Aggregate),
+        (
+            "SELECT status, n FROM (SELECT status, count(*) AS n FROM raw.orders\n«GROUP BY» status) AS g WHERE n > 5",
+            Aggregate,
+        ),
+        (
+            "WITH c AS (SELECT segment FROM raw.customers GROUP BY segment), o AS (SELECT status FROM raw.orders «GROUP BY» status)\n\
+          SELECT o.status FROM o JOIN c ON true",
+            Aggregate,
+        ),
+        (
+            "SELECT o.order_id FROM raw.customers AS c JOIN (SELECT max(order_id) AS order_id FROM raw.orders «GROUP BY» status) AS o ON true",
+            Aggregate,
+        ),
+        (
+            "SELECT c.name FROM raw.events AS e JOIN (raw.orders AS o «FULL OUTER JOIN» raw.customers AS c ON true) ON true",
+            OuterJoin,
+        ),
+        ("SELECT 'x' AS x FROM raw.orders ORDER BY «count(*)»", Aggregate),
         ("SELECT «DISTINCT» status FROM raw.orders", Distinct),
         ("SELECT «DISTINCT» ON (status) status, amount FROM raw.orders ORDER BY status, amount", Distinct),
-        ("SELECT o.status FROM raw.customers AS c JOIN (SELECT «DISTINCT» status FROM raw.orders) AS o ON true", Distinct),
+        (
+            "SELECT o.status FROM raw.customers AS c JOIN (SELECT «DISTINCT» status FROM raw.orders) AS o ON true",
+            Distinct,
+        ),
         ("SELECT order_id, «row_number() OVER (PARTITION BY status ORDER BY amount)» AS r FROM raw.orders", Window),
-        ("SELECT order_id FROM (SELECT order_id, «sum(amount) OVER w» AS s FROM raw.orders WINDOW w AS (ORDER BY order_id)) AS o", Window),
+        (
+            "SELECT order_id FROM (SELECT order_id, «sum(amount) OVER w» AS s FROM raw.orders WINDOW w AS (ORDER BY order_id)) AS o",
+            Window,
+        ),
         ("SELECT order_id FROM raw.orders QUALIFY «row_number() OVER (ORDER BY amount)» = 1", Window),
         ("SELECT order_id FROM raw.orders «LIMIT» 10", Limit),
         ("SELECT order_id FROM raw.orders «OFFSET» 10", Limit),
         ("SELECT order_id FROM raw.orders ORDER BY amount «LIMIT» 10", Limit),
         ("SELECT o.order_id FROM (SELECT order_id FROM raw.orders ORDER BY amount «LIMIT» 1) AS o", Limit),
-        ("SELECT c.name FROM raw.customers AS c, LATERAL (SELECT order_id FROM raw.orders AS o \
-          WHERE o.customer_id = c.customer_id «LIMIT» 1) AS l", Limit),
+        (
+            "SELECT c.name FROM raw.customers AS c, LATERAL (SELECT order_id FROM raw.orders AS o \
+          WHERE o.customer_id = c.customer_id «LIMIT» 1) AS l",
+            Limit,
+        ),
         ("SELECT order_id FROM raw.orders «UNION ALL» SELECT customer_id FROM raw.customers", SetOperation),
         ("SELECT order_id FROM raw.orders «UNION» SELECT customer_id FROM raw.customers", SetOperation),
         ("SELECT order_id FROM raw.orders\n«UNION ALL»\nSELECT customer_id FROM raw.orders", SetOperation),
@@ -112,18 +135,42 @@ fn unsafe_queries() -> Vec<(&'static str, Reason)> {
         ("SELECT order_id FROM raw.orders «EXCEPT» SELECT customer_id FROM raw.customers", SetOperation),
         ("SELECT order_id FROM raw.orders «EXCEPT ALL» SELECT customer_id FROM raw.customers", SetOperation),
         ("SELECT customer_id FROM raw.customers «EXCEPT» (SELECT customer_id FROM raw.orders)", SetOperation),
-        ("«WITH RECURSIVE» r AS (SELECT order_id AS n FROM raw.orders UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n FROM r", Recursive),
-        ("SELECT c.name FROM raw.customers AS c «LEFT JOIN» raw.orders AS o ON c.customer_id = o.customer_id", OuterJoin),
-        ("SELECT c.name FROM raw.orders AS o «RIGHT OUTER JOIN» raw.customers AS c ON c.customer_id = o.customer_id", OuterJoin),
-        ("SELECT c.name FROM raw.orders AS o\nJOIN raw.events AS e ON true\n«FULL JOIN» raw.customers AS c ON c.customer_id = o.customer_id", OuterJoin),
-        ("SELECT c.name FROM raw.customers AS c «LEFT SEMI JOIN» raw.orders AS o ON c.customer_id = o.customer_id", OuterJoin),
-        ("SELECT c.name FROM raw.customers AS c «LEFT ANTI JOIN» raw.orders AS o ON c.customer_id = o.customer_id", OuterJoin),
+        (
+            "«WITH RECURSIVE» r AS (SELECT order_id AS n FROM raw.orders UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n FROM r",
+            Recursive,
+        ),
+        (
+            "SELECT c.name FROM raw.customers AS c «LEFT JOIN» raw.orders AS o ON c.customer_id = o.customer_id",
+            OuterJoin,
+        ),
+        (
+            "SELECT c.name FROM raw.orders AS o «RIGHT OUTER JOIN» raw.customers AS c ON c.customer_id = o.customer_id",
+            OuterJoin,
+        ),
+        (
+            "SELECT c.name FROM raw.orders AS o\nJOIN raw.events AS e ON true\n«FULL JOIN» raw.customers AS c ON c.customer_id = o.customer_id",
+            OuterJoin,
+        ),
+        (
+            "SELECT c.name FROM raw.customers AS c «LEFT SEMI JOIN» raw.orders AS o ON c.customer_id = o.customer_id",
+            OuterJoin,
+        ),
+        (
+            "SELECT c.name FROM raw.customers AS c «LEFT ANTI JOIN» raw.orders AS o ON c.customer_id = o.customer_id",
+            OuterJoin,
+        ),
         ("SELECT a.order_id FROM raw.orders AS a JOIN «raw.orders» AS b ON a.order_id = b.customer_id", ReadTwice),
         ("SELECT a.order_id FROM raw.orders AS a, raw.customers AS c, «raw.orders» AS b", ReadTwice),
         ("WITH o AS (SELECT * FROM raw.orders) SELECT a.order_id FROM o AS a JOIN «o» AS b ON true", ReadTwice),
-        ("WITH o AS (SELECT a.order_id FROM raw.orders AS a JOIN «raw.orders» AS b ON true) SELECT order_id FROM o", ReadTwice),
+        (
+            "WITH o AS (SELECT a.order_id FROM raw.orders AS a JOIN «raw.orders» AS b ON true) SELECT order_id FROM o",
+            ReadTwice,
+        ),
         ("SELECT order_id FROM raw.orders WHERE amount > (SELECT avg(amount) FROM «raw.orders»)", ReadTwice),
-        ("SELECT order_id FROM raw.orders AS o WHERE NOT EXISTS (SELECT 1 FROM «raw.orders» AS p WHERE p.order_id > o.order_id)", ReadTwice),
+        (
+            "SELECT order_id FROM raw.orders AS o WHERE NOT EXISTS (SELECT 1 FROM «raw.orders» AS p WHERE p.order_id > o.order_id)",
+            ReadTwice,
+        ),
         ("SELECT name FROM raw.customers WHERE customer_id IN (SELECT customer_id FROM «raw.orders»)", ReadTwice),
         ("SELECT name, (SELECT count(*) FROM «raw.orders») AS n FROM raw.customers", ReadTwice),
         ("WITH o AS (SELECT * FROM «raw.orders») SELECT name FROM raw.customers", NotRead),
@@ -131,11 +178,26 @@ fn unsafe_queries() -> Vec<(&'static str, Reason)> {
         ("SELECT order_id, «current_date» AS day FROM raw.orders", unstable("current_date")),
         ("SELECT «random()» AS x, order_id, «random()» AS day FROM raw.orders", unstable("random")),
         ("SELECT order_id, coalesce(status, «uuid()») AS day FROM raw.orders", unstable("uuid")),
-        ("SELECT o.order_id, o.d AS day FROM (SELECT order_id, date_trunc('day', «now()») AS d FROM raw.orders) AS o", unstable("now")),
-        ("WITH o AS (SELECT order_id, «current_date» AS loaded FROM raw.orders) SELECT order_id, loaded AS \"Day\" FROM o", unstable("current_date")),
-        ("SELECT o.order_id, c.day FROM raw.orders AS o JOIN (SELECT customer_id, «current_date» AS day FROM raw.customers) AS c ON true", unstable("current_date")),
-        ("SELECT o.order_id, l.day FROM (SELECT order_id, «now()» AS t FROM raw.orders) AS o, LATERAL (SELECT CAST(o.t AS DATE) AS day) AS l", unstable("now")),
-        ("SELECT order_id, (SELECT max(«current_date») FROM raw.customers) AS day FROM raw.orders", unstable("current_date")),
+        (
+            "SELECT o.order_id, o.d AS day FROM (SELECT order_id, date_trunc('day', «now()») AS d FROM raw.orders) AS o",
+            unstable("now"),
+        ),
+        (
+            "WITH o AS (SELECT order_id, «current_date» AS loaded FROM raw.orders) SELECT order_id, loaded AS \"Day\" FROM o",
+            unstable("current_date"),
+        ),
+        (
+            "SELECT o.order_id, c.day FROM raw.orders AS o JOIN (SELECT customer_id, «current_date» AS day FROM raw.customers) AS c ON true",
+            unstable("current_date"),
+        ),
+        (
+            "SELECT o.order_id, l.day FROM (SELECT order_id, «now()» AS t FROM raw.orders) AS o, LATERAL (SELECT CAST(o.t AS DATE) AS day) AS l",
+            unstable("now"),
+        ),
+        (
+            "SELECT order_id, (SELECT max(«current_date») FROM raw.customers) AS day FROM raw.orders",
+            unstable("current_date"),
+        ),
     ]
 }
 
@@ -167,7 +229,8 @@ pub(crate) fn unmarked(marked: &str) -> (String, usize, usize, usize) {
 
 #[test]
 fn says_why_and_what_to_do() {
-    let refuted = incremental(&planned("SELECT DISTINCT status FROM raw.orders"), &table("raw.orders"), &[]).unwrap_err();
+    let refuted =
+        incremental(&planned("SELECT DISTINCT status FROM raw.orders"), &table("raw.orders"), &[]).unwrap_err();
     assert_eq!(refuted.text, "DISTINCT needs all rows of `raw.orders`, not only the new ones");
     assert!(refuted.way_out().contains("@write: overwrite"));
 }
