@@ -63,7 +63,15 @@ pub struct Error {
 impl Error {
     /// An error with a code and a message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), at: None, object: None, transform: None, help: None, source: None }
+        Self {
+            code,
+            message: message.into(),
+            at: None,
+            object: None,
+            transform: None,
+            help: None,
+            source: None,
+        }
     }
 
     /// Adds the position in the project.

@@ -68,8 +68,10 @@ impl HiveType {
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Array(element) => DataType::List(Arc::new(Field::new_list_field(element.arrow(), true))),
             Self::Map(key, value) => {
-                let entries =
-                    Fields::from(vec![Field::new("key", key.arrow(), false), Field::new("value", value.arrow(), true)]);
+                let entries = Fields::from(vec![
+                    Field::new("key", key.arrow(), false),
+                    Field::new("value", value.arrow(), true),
+                ]);
                 DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
             }
             Self::Struct(fields) => DataType::Struct(
@@ -126,9 +128,10 @@ impl HiveType {
             | DataType::LargeListView(field)
             | DataType::FixedSizeList(field, _) => Self::Array(Box::new(Self::of(field.data_type())?)),
             DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(fields) if fields.len() == 2 => {
-                    Self::Map(Box::new(Self::of(fields[0].data_type())?), Box::new(Self::of(fields[1].data_type())?))
-                }
+                DataType::Struct(fields) if fields.len() == 2 => Self::Map(
+                    Box::new(Self::of(fields[0].data_type())?),
+                    Box::new(Self::of(fields[1].data_type())?),
+                ),
                 other => return unsupported(&format!("a map of {other}"), "CAST it"),
             },
             DataType::Struct(fields) if fields.is_empty() => {
@@ -143,10 +146,7 @@ impl HiveType {
             DataType::Dictionary(_, value) => Self::of(value)?,
             DataType::RunEndEncoded(_, values) => Self::of(values.data_type())?,
             DataType::Null => {
-                return unsupported(
-                    "a column that is always NULL",
-                    "write CAST(NULL AS VARCHAR), or the type it should have",
-                );
+                return unsupported("a column that is always NULL", "write CAST(NULL AS VARCHAR), or the type it should have");
             }
             DataType::Time32(_) | DataType::Time64(_) => {
                 return unsupported("a time of day", "CAST it to VARCHAR");
@@ -230,8 +230,11 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn fail<T>(&self) -> Result<T> {
         let place = self.text.len() - self.rest.len() + 1;
-        Err(Error::new(Code::UnsupportedType, format!("`{}` is not a Hive type (at character {place})", self.text))
-            .help("for example `bigint`, `decimal(12,2)`, `array<string>` or `struct<a:int,b:date>`"))
+        Err(Error::new(
+            Code::UnsupportedType,
+            format!("`{}` is not a Hive type (at character {place})", self.text),
+        )
+        .help("for example `bigint`, `decimal(12,2)`, `array<string>` or `struct<a:int,b:date>`"))
     }
 
     fn skip_spaces(&mut self) {

@@ -136,8 +136,7 @@ impl DataRoot {
 
 fn parse(key: &str) -> Result<Path> {
     Path::parse(key).map_err(|error| {
-        Error::new(Code::Storage, format!("the key `{key}` cannot be used: {error}"))
-            .help("rename the object or folder")
+        Error::new(Code::Storage, format!("the key `{key}` cannot be used: {error}")).help("rename the object or folder")
     })
 }
 
