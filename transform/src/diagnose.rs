@@ -64,6 +64,9 @@ fn one_error(error: &DataFusionError, subject: &Subject<'_>) -> Error {
     }
 }
 
+/// The message of a query that uses columns of one table of FROM in another, where DataFusion has no way to do so.
+pub(crate) const CORRELATED: &str = "correlated subquery that cannot be turned into a join";
+
 /// The errors that DataFusion tells apart by their text only.
 fn by_message(message: &str, error: &DataFusionError, subject: &Subject<'_>) -> Error {
     let diagnostic = error.diagnostic();
@@ -94,6 +97,12 @@ fn by_message(message: &str, error: &DataFusionError, subject: &Subject<'_>) -> 
         .any(|text| message.starts_with(text))
     {
         return Error::new(Code::NotASelect, plain(message)).help("leave only the SELECT").maybe_at(place());
+    }
+    if message == CORRELATED {
+        let lateral = find::lateral(subject.query).and_then(|span| subject.text.location_of(span));
+        return Error::new(Code::InvalidQuery, "the columns of an outer table cannot be used in this way here")
+            .help("write `unnest(...)` in the SELECT list instead of FROM, and a correlated subquery as a join")
+            .maybe_at(subject.culprit(error).or(lateral));
     }
     if is_about_types(message) {
         return type_mismatch(message, diagnostic).maybe_at(subject.culprit(error).or_else(place));

@@ -64,6 +64,15 @@ pub(crate) fn tables(query: &Query, table: &str) -> Vec<Span> {
         .collect()
 }
 
+/// The first unnest or LATERAL subquery in FROM.
+pub(crate) fn lateral(query: &Query) -> Option<Span> {
+    factors(query).into_iter().find_map(|factor| match &factor {
+        TableFactor::UNNEST { array_exprs, .. } => array_exprs.first().map(Spanned::span),
+        TableFactor::Derived { lateral: true, subquery, .. } => Some(subquery.span()),
+        _ => None,
+    })
+}
+
 /// A name as the planner normalises it: unquoted parts in lower case.
 pub(crate) fn object_name(name: &ObjectName) -> String {
     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(normal).collect();

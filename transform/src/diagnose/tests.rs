@@ -172,6 +172,16 @@ const WRONG: &[(&str, &str, &str)] = &[
         "invalid-query",
         "1 and 2",
     ),
+    (
+        "SELECT e.id, u.code FROM raw.events AS e CROSS JOIN unnest(«e.codes») AS u(code)",
+        "invalid-query",
+        "write `unnest(...)` in the SELECT list",
+    ),
+    (
+        "SELECT o.order_id FROM raw.orders AS o, LATERAL («SELECT name FROM raw.customers AS c WHERE c.customer_id = o.customer_id LIMIT 1») AS l",
+        "invalid-query",
+        "as a join",
+    ),
     ("SELECT order_id, «$1» AS x FROM raw.orders", "invalid-query", "`$1` has no value"),
     ("SELECT CAST(status AS DATE) AS d, «CAST(status AS FOO)» AS x FROM raw.orders", "invalid-query", "FOO"),
 ];
