@@ -97,7 +97,7 @@ impl TableChange {
 ///
 /// # Errors
 /// What the storage or the catalog cannot do. What is wrong with one table's objects is a finding, and other tables go on.
-pub async fn discover(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
+pub(crate) async fn discover(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
     let survey = survey::tables(root, skip).await?;
     let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
         .map(|name| update(root, catalog, name))
@@ -111,7 +111,7 @@ pub async fn discover(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<Ta
 ///
 /// # Errors
 /// As [`discover`].
-pub async fn diff(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
+pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
     let survey = survey::tables(root, skip).await?;
     let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
         .map(|name| examine(root, catalog, name))
@@ -125,7 +125,7 @@ pub async fn diff(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableN
 ///
 /// # Errors
 /// [`Code::Conflict`] if the table was changed since; the catalog's own errors.
-pub async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result<()> {
+pub(crate) async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result<()> {
     if let Some(definition) = &change.definition {
         catalog.put_table(definition).await?;
     }

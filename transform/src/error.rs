@@ -82,8 +82,8 @@ impl Error {
 
     /// Adds the object, and the line where it is known.
     #[must_use]
-    pub fn in_object(mut self, object: impl Into<String>, line: Option<u64>) -> Self {
-        self.object = Some(ObjectLine { object: object.into(), line });
+    pub fn in_object(mut self, object: impl fmt::Display, line: Option<u64>) -> Self {
+        self.object = Some(ObjectLine { object: object.to_string(), line });
         self
     }
 

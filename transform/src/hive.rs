@@ -159,6 +159,11 @@ impl HiveType {
     }
 }
 
+/// Whether a type has other types inside.
+pub(crate) fn is_nested(hive_type: &HiveType) -> bool {
+    matches!(hive_type, HiveType::Array(_) | HiveType::Map(..) | HiveType::Struct(_))
+}
+
 /// Whether a time zone is another name of UTC, so that dropping it changes no value.
 pub(crate) fn is_utc(zone: &str) -> bool {
     matches!(zone, "+00:00" | "UTC" | "Z" | "+00" | "+0000" | "Etc/UTC")

@@ -1,24 +1,63 @@
 //! The engine of unglue: plain SQL files in, partitioned Parquet out.
 
 mod catalog;
+mod check;
+mod checks;
 mod code;
+mod diagnose;
 mod discover;
+mod due;
+mod engine;
 mod error;
+mod estimate;
+mod execute;
+mod failure;
+mod folder;
+mod header;
 mod hive;
 mod infer;
+mod inputs;
+mod ledger;
+#[cfg(test)]
+mod marked;
+mod nearest;
 mod partition;
+mod pinned;
+mod plan;
+mod project;
+mod publish;
+mod receipt;
+mod registration;
+mod run;
+mod runtime;
+mod safety;
+mod session;
 mod settings;
+mod source;
+mod span;
+mod sql;
+mod stage;
 mod store;
 mod table;
 mod transform;
+mod write;
 
 #[cfg(any(test, feature = "testing"))]
 pub use catalog::contract::contract as catalog_contract;
 pub use catalog::{Catalog, EmbeddedCatalog};
+pub use check::Checked;
 pub use code::{Code, Kind};
-pub use discover::{Discovery, TableChange, apply, diff, discover};
+pub use discover::{Discovery, TableChange};
+pub use engine::{Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
+pub use estimate::PlannedRun;
 pub use hive::HiveType;
+pub use nearest::nearest;
+pub use plan::{Planned, SourceOf, plan, plan_with};
+pub use project::Project;
+pub use receipt::{Receipt, ReceiptInput, ReceiptPartition};
+pub use runtime::Limits;
+pub use safety::{Reason, Unsafe, incremental};
 pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };

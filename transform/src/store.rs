@@ -142,7 +142,7 @@ fn parse(key: &str) -> Result<Path> {
 }
 
 /// The engine's error for a store's, by what the reader must do.
-pub fn storage(object: &str, error: object_store::Error) -> Error {
+pub(crate) fn storage(object: &str, error: object_store::Error) -> Error {
     use object_store::Error as E;
     let (code, message) = match &error {
         E::NotFound { .. } => (Code::ObjectGone, "the object does not exist (any more)".to_owned()),

@@ -1,0 +1,115 @@
+# The commands of the project. `make demo` and `make test` do all of their own set-up.
+#
+#   make demo     builds the program and runs the main job on sample data, three times
+#   make test     checks everything: format, lints, tests, docs, layering, and the tables against DuckDB
+#   make audit    licences, sources and duplicate versions of dependencies; unused dependencies
+#   make build    the release build
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+UNGLUE := $(TARGET_DIR)/debug/unglue
+LANDING := $(TARGET_DIR)/debug/landing
+PYTHON := .venv/bin/python
+DEMO := demo/data
+
+heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help demo test lint unit docs layering s3 oracle audit build debug
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+## The demo ----------------------------------------------------------------------------------------------------------
+
+demo: debug
+	@rm -rf $(DEMO)
+	$(call heading,Thirteen days of a shop's files land in $(DEMO)/raw)
+	$(LANDING) --out $(DEMO) --days 13
+	$(call heading,What lies there becomes tables)
+	$(UNGLUE) catalog --data $(DEMO)
+	$(call heading,The SQL files are checked against the tables)
+	$(UNGLUE) check --data $(DEMO)
+	$(call heading,First run: all files are new)
+	$(UNGLUE) run --data $(DEMO)
+	$(call heading,Day 14 lands: one file of orders and one of order lines)
+	$(LANDING) --out $(DEMO) --only-day 14
+	$(call heading,Second run: only the new files are read by the tables that append)
+	$(UNGLUE) run --data $(DEMO)
+	$(call heading,Third run: nothing is due)
+	$(UNGLUE) run --data $(DEMO)
+	$(call heading,Done)
+	@echo "The SQL is in sql/, the tables are in $(DEMO)/sales and $(DEMO)/marts, as Parquet."
+	@echo "Try: $(UNGLUE) catalog show --data $(DEMO)"
+
+debug:
+	cargo build --workspace --bins --locked
+
+## The tests ---------------------------------------------------------------------------------------------------------
+
+# A snapshot that differs is a failure, never an update.
+test: export INSTA_UPDATE := no
+test: lint unit docs layering s3 oracle
+	$(call heading,All passed)
+	@echo "format and lints · unit and integration tests · docs · layering and file lengths · S3 server · tables against DuckDB"
+
+lint:
+	$(call heading,Format and lints)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Tests that need the S3 server or DuckDB start them with this Python.
+unit: export UNGLUE_TEST_PYTHON := $(CURDIR)/$(PYTHON)
+unit: .venv/installed
+	$(call heading,Unit and integration tests)
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo nextest run --workspace --locked; \
+	else \
+		echo "cargo-nextest is not installed: using cargo test, which is slower"; \
+		set -x; cargo test --workspace --locked; \
+	fi
+
+docs: export RUSTDOCFLAGS := -D warnings
+docs:
+	$(call heading,Docs)
+	cargo doc --workspace --no-deps --locked
+
+layering:
+	$(call heading,Layering and file lengths)
+	tests/layering.sh
+
+s3: .venv/installed
+	$(call heading,S3 server of the tests)
+	$(PYTHON) tests/s3/selftest.py
+
+oracle: debug .venv/installed
+	$(call heading,Tables against DuckDB)
+	tests/oracle/run.sh $(UNGLUE) $(LANDING) $(PYTHON)
+
+.venv/installed: tests/requirements.txt
+	$(call heading,Python packages of the tests)
+	python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+## The rest ----------------------------------------------------------------------------------------------------------
+
+audit:
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete
+	$(call heading,Licences$(comma) sources$(comma) duplicate versions)
+	cargo deny --locked check bans licenses sources
+	$(call heading,Unused dependencies)
+	cargo machete
+	$(call heading,Audit passed)
+	@echo "Known vulnerabilities are a separate check, because it downloads a list: cargo deny check advisories"
+
+comma := ,
+
+build:
+	cargo build --release --locked --bin unglue
+	@ls -l $(TARGET_DIR)/release/unglue

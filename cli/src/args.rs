@@ -1,0 +1,125 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Plain SQL files, run on new objects, into partitioned Parquet tables.
+#[derive(Debug, Parser)]
+#[command(name = "unglue", version, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Folder of the project: it holds `sql/`
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+    pub(crate) project: PathBuf,
+
+    /// Data folder: a local folder or `s3://bucket/prefix`
+    #[arg(long, global = true, default_value = "./data", value_name = "URL", env = "UNGLUE_DATA")]
+    pub(crate) data: String,
+
+    /// Where tables are recorded
+    #[arg(long, global = true, default_value = "embedded", value_name = "CATALOG")]
+    pub(crate) catalog: CatalogChoice,
+
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Memory for queries, for example 512MB [default: 60 % of what the machine has free]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size)]
+    pub(crate) memory: Option<u64>,
+
+    /// Folder for temporary files [default: the system's]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) temp: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Where tables are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CatalogChoice {
+    /// Files in the data folder
+    Embedded,
+    /// AWS Glue Data Catalog
+    Glue,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write a small working project into the project folder
+    Init,
+    /// Bring the catalog up to date with what lies in the data folder
+    Catalog {
+        #[command(subcommand)]
+        action: Option<CatalogAction>,
+    },
+    /// Find all errors of all SQL files; no data is read
+    Check {
+        /// How errors are printed
+        #[arg(long, default_value = "text")]
+        format: ErrorFormat,
+    },
+    /// Say what would run and why
+    Plan {
+        /// Transforms, `database.table` or the table alone; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Plan as if this object had arrived; may be repeated
+        #[arg(long, value_name = "URL")]
+        arrival: Vec<String>,
+    },
+    /// Run what is due, in dependency order
+    Run {
+        /// Transforms, `database.table` or the table alone; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Rebuild the tables from all of their source
+        #[arg(long)]
+        full_refresh: bool,
+    },
+    /// Say what an error code means and how to mend it
+    Explain {
+        /// The code; all codes are listed without one
+        #[arg(value_name = "CODE")]
+        code: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum CatalogAction {
+    /// List the tables that the catalog has
+    Show,
+    /// Say what `unglue catalog` would change
+    Diff,
+}
+
+/// How `check` prints errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ErrorFormat {
+    /// For people
+    Text,
+    /// One JSON array
+    Json,
+    /// Annotations of GitHub pull requests
+    Github,
+}
+
+/// `512MB`, `2GiB`, `1000000`: units are powers of 1024.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 1_u64,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        "t" => 1 << 40,
+        _ => return Err(format!("`{text}` is not a size; write for example 512MB")),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| format!("`{text}` is not a size; write for example 512MB"))?;
+    if number.is_finite() && number > 0.0 {
+        Ok((number * unit as f64) as u64)
+    } else {
+        Err("the size must be more than 0".to_owned())
+    }
+}

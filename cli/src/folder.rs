@@ -1,0 +1,47 @@
+//! The project's folder: every file below `sql/`, as paths and bytes.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use transform::{Code, Error, Project, Result};
+
+/// Reads and parses the project; its errors are all in the second part.
+///
+/// # Errors
+/// [`Code::NotFound`] if there is no `sql/`; [`Code::PermissionDenied`] if something in it cannot be read.
+pub(crate) fn read(project: &Path) -> Result<(Project, Vec<Error>)> {
+    let mut files = Vec::new();
+    let sql = project.join("sql");
+    if !sql.is_dir() {
+        return Err(Error::new(Code::NotFound, format!("the project `{}` has no folder `sql/`", project.display()))
+            .help("name the project's folder with `--project`, or write one with `unglue init`"));
+    }
+    collect(&sql, "sql", &mut files)?;
+    files.sort();
+    Ok(Project::parse(files))
+}
+
+fn collect(folder: &Path, shown: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+    let unreadable = |error: io::Error| {
+        Error::new(Code::PermissionDenied, format!("`{shown}` cannot be read: {error}")).help("correct its permissions")
+    };
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        let inside = format!("{shown}/{name}");
+        if path.is_dir() {
+            if !name.starts_with('.') {
+                collect(&path, &inside, files)?;
+            }
+        } else if name.ends_with(".sql") || name.ends_with(".toml") {
+            let text = fs::read(&path).map_err(|error| {
+                Error::new(Code::PermissionDenied, format!("`{inside}` cannot be read: {error}"))
+                    .help("correct its permissions")
+            })?;
+            files.push((inside, text));
+        }
+    }
+    Ok(())
+}

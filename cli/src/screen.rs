@@ -1,0 +1,81 @@
+//! Results on stdout, everything else on stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use transform::{Code, Error, Result};
+
+use crate::diagnostic;
+
+/// Where text goes. A reader who has gone away (`unglue … | head`) is not an error.
+pub(crate) struct Screen {
+    json: bool,
+    colour: bool,
+}
+
+impl Screen {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, colour: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    /// Whether results are printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of a result.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+        let _ = writeln!(io::stdout(), "{}", text.as_ref());
+    }
+
+    /// A line about what is going on.
+    pub(crate) fn note(&mut self, text: impl AsRef<str>) {
+        let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    }
+
+    /// A result as JSON.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<()> {
+        let text =
+            serde_json::to_string_pretty(value).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        self.line(text);
+        Ok(())
+    }
+
+    /// Errors as people read them, on stderr.
+    pub(crate) fn errors(&mut self, errors: &[Error]) {
+        for error in errors {
+            self.note(format!("{}\n", diagnostic::render(error, self.colour)));
+        }
+    }
+}
+
+/// `1 object`, `3 objects`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", grouped(number))
+}
+
+/// `1,234,567`
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `12.3 MB`, in powers of 1000 as storage is sold.
+pub(crate) fn bytes(number: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = number as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", units[unit]) }
+}

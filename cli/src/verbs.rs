@@ -1,0 +1,50 @@
+//! The verbs: one file each.
+
+mod catalog;
+mod check;
+mod explain;
+mod init;
+mod plan;
+mod run;
+
+use std::collections::BTreeSet;
+
+use transform::{Project, Result, TableName};
+
+use crate::args::{Args, Verb};
+use crate::screen::Screen;
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// As wished.
+    Clean,
+    /// There are findings, or runs that failed.
+    Findings,
+}
+
+impl Verdict {
+    fn of(findings: bool) -> Self {
+        if findings { Self::Findings } else { Self::Clean }
+    }
+}
+
+/// Runs the verb of the arguments.
+pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict> {
+    match &args.verb {
+        Verb::Init => init::init(args, screen),
+        Verb::Catalog { action } => catalog::catalog(args, *action, screen).await,
+        Verb::Check { format } => check::check(args, *format, screen).await,
+        Verb::Plan { names, arrival } => plan::plan(args, names, arrival, screen).await,
+        Verb::Run { names, full_refresh } => run::run(args, names, *full_refresh, screen).await,
+        Verb::Explain { code } => explain::explain(code.as_deref(), screen),
+    }
+}
+
+/// The targets of the named transforms; all of them without names.
+fn chosen(project: &Project, names: &[String]) -> Result<BTreeSet<TableName>> {
+    if names.is_empty() {
+        return Ok(project.transforms().iter().map(|transform| transform.target.clone()).collect());
+    }
+    names.iter().map(|name| Ok(project.find(name)?.target.clone())).collect()
+}

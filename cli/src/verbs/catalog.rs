@@ -1,0 +1,93 @@
+//! `unglue catalog`, `catalog show`, `catalog diff`
+
+use serde_json::{Value, json};
+use transform::{Catalog, Discovery, Error, Result, TableChange};
+
+use super::Verdict;
+use crate::args::{Args, CatalogAction};
+use crate::screen::{Screen, count};
+use crate::{edge, folder};
+
+/// Brings the catalog up to date, shows it, or says what would change.
+pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: &mut Screen) -> Result<Verdict> {
+    let engine = edge::engine(args)?;
+    let discovery = match action {
+        Some(CatalogAction::Show) => return show(engine.catalog(), screen).await,
+        // Without the project, targets of transforms could not be told from source tables.
+        Some(CatalogAction::Diff) => engine.catalog_diff(&folder::read(&args.project)?.0).await?,
+        None => engine.discover(&folder::read(&args.project)?.0).await?,
+    };
+    if screen.is_json() {
+        screen.json(&discovery)?;
+    } else {
+        report_changes(&discovery, screen);
+        if !discovery.is_change() {
+            screen.note("the catalog is up to date");
+        }
+    }
+    let findings = findings(discovery);
+    screen.errors(&findings);
+    Ok(Verdict::of(!findings.is_empty()))
+}
+
+/// All that is wrong in the data folder.
+pub(super) fn findings(discovery: Discovery) -> Vec<Error> {
+    let of_tables = discovery.tables.into_iter().flat_map(|change| change.findings);
+    discovery.findings.into_iter().chain(of_tables).collect()
+}
+
+/// What changed, a line a table; nothing for tables that stayed as they were.
+pub(super) fn report_changes(discovery: &Discovery, screen: &mut Screen) {
+    for change in discovery.tables.iter().filter(|change| change.is_change()) {
+        screen.note(format!("{}: {}", change.table, summary(change)));
+    }
+}
+
+fn summary(change: &TableChange) -> String {
+    let columns = change.columns_added.len() as u64;
+    let mut parts = Vec::new();
+    if change.created {
+        parts.push(format!(
+            "created with {} from {}",
+            count(columns, "column"),
+            count(change.objects as u64, "object")
+        ));
+    } else if columns > 0 {
+        let names: Vec<&str> = change.columns_added.iter().map(|column| column.name.as_str()).collect();
+        parts.push(format!("{} added ({})", count(columns, "column"), names.join(", ")));
+    }
+    if !change.partitions_added.is_empty() {
+        parts.push(format!("{} added", count(change.partitions_added.len() as u64, "partition")));
+    }
+    parts.join(", ")
+}
+
+async fn show(catalog: &dyn Catalog, screen: &mut Screen) -> Result<Verdict> {
+    let mut tables: Vec<Value> = Vec::new();
+    for name in catalog.tables().await? {
+        let Some(table) = catalog.table(&name).await? else { continue };
+        let partitions = catalog.partitions(&name).await?;
+        if screen.is_json() {
+            let mut value = json!(table);
+            value["partitions"] = json!(partitions);
+            tables.push(value);
+            continue;
+        }
+        screen.line(format!("{name} ({}) at {}", table.format, table.location));
+        if let Some(description) = &table.description {
+            screen.line(format!("    {description}"));
+        }
+        for column in table.columns.iter().chain(&table.partition_keys) {
+            let comment = column.comment.as_ref().map_or_else(String::new, |comment| format!("  {comment}"));
+            screen.line(format!("    {:<28} {}{comment}", column.name, column.hive_type));
+        }
+        if !table.partition_keys.is_empty() {
+            let keys: Vec<&str> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
+            screen.line(format!("    {} by {}", count(partitions.len() as u64, "partition"), keys.join(", ")));
+        }
+    }
+    if screen.is_json() {
+        screen.json(&tables)?;
+    }
+    Ok(Verdict::Clean)
+}

@@ -1,0 +1,96 @@
+//! `unglue plan`
+
+use std::collections::BTreeSet;
+
+use transform::{Code, Error, PlannedRun, Project, Result, TableName};
+
+use super::check::write_mode;
+use super::{Verdict, chosen};
+use crate::args::Args;
+use crate::screen::{Screen, bytes, count};
+use crate::{edge, folder};
+
+/// What would run and why. Nothing is changed, so what `run` would first add to the catalog is not seen yet.
+pub(super) async fn plan(args: &Args, names: &[String], arrivals: &[String], screen: &mut Screen) -> Result<Verdict> {
+    let (project, mut errors) = folder::read(&args.project)?;
+    let engine = edge::engine(args)?;
+    let mut names = chosen(&project, names)?;
+    if !arrivals.is_empty() {
+        let triggered = triggered(&project, &engine, arrivals)?;
+        names.retain(|name| triggered.contains(name));
+    }
+    let mut checked = engine.check(&project).await?;
+    errors.append(&mut checked.errors);
+    screen.errors(&errors);
+    let runs = engine.plan(&project, &checked, &names).await?;
+    if screen.is_json() {
+        screen.json(&runs)?;
+    } else {
+        runs.iter().for_each(|run| screen.line(text(run)));
+    }
+    let too_large: Vec<Error> = runs.iter().filter(|run| !run.fits).map(too_large).collect();
+    screen.errors(&too_large);
+    Ok(Verdict::of(!errors.is_empty() || !too_large.is_empty()))
+}
+
+/// The transforms that the arrival of these objects would start, with those after them.
+fn triggered(project: &Project, engine: &transform::Engine, arrivals: &[String]) -> Result<BTreeSet<TableName>> {
+    let mut found = BTreeSet::new();
+    for arrival in arrivals {
+        let table = engine.table_of(arrival)?;
+        let mut waiting = vec![table];
+        while let Some(table) = waiting.pop() {
+            for transform in project.downstream(&table) {
+                if found.insert(transform.target.clone()) {
+                    waiting.push(transform.target.clone());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn text(run: &PlannedRun) -> String {
+    let mut lines = vec![format!("{}: {}, {}", run.transform, write_mode(run.write), run.reason)];
+    if !run.is_due() {
+        lines.push("    nothing to do".to_owned());
+        return lines.join("\n");
+    }
+    if !run.inputs.is_empty() {
+        let listed = run.inputs.iter().take(5).map(|input| format!("{} ({})", input.object, bytes(input.bytes)));
+        let more = run.inputs.len().saturating_sub(5);
+        let mut objects: Vec<String> = listed.collect();
+        if more > 0 {
+            objects.push(format!("and {more} more"));
+        }
+        lines.push(format!(
+            "    reads    {}, up to {}",
+            count(run.inputs.len() as u64, "new object"),
+            bytes(run.bytes)
+        ));
+        lines.extend(objects.into_iter().map(|object| format!("             {object}")));
+        lines.push(format!(
+            "    about    {:.1} s, {} memory, ${:.6} on Lambda (estimates)",
+            run.estimated_seconds,
+            bytes(run.estimated_memory),
+            run.estimated_dollars
+        ));
+    }
+    if !run.partition_by.is_empty() {
+        lines.push(format!("    writes   partitions by {}", run.partition_by.join(", ")));
+    }
+    if !run.after.is_empty() {
+        let names: Vec<String> = run.after.iter().map(ToString::to_string).collect();
+        lines.push(format!("    after    {}, whose rows are its new input", names.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn too_large(run: &PlannedRun) -> Error {
+    Error::new(
+        Code::OutOfMemory,
+        format!("the lookup tables need about {} of memory, which is more than the limit", bytes(run.estimated_memory)),
+    )
+    .in_transform(&run.transform)
+    .help("raise `--memory`, or join smaller tables")
+}

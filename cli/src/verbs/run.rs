@@ -1,0 +1,121 @@
+//! `unglue run`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use transform::{Code, Error, Outcome, Receipt, Result};
+
+use super::catalog::{findings, report_changes};
+use super::check::write_mode;
+use super::{Verdict, chosen};
+use crate::args::Args;
+use crate::progress::Bar;
+use crate::screen::{Screen, bytes, count};
+use crate::{edge, folder};
+
+/// Brings the catalog up to date, then runs what is due.
+pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, screen: &mut Screen) -> Result<Verdict> {
+    if full_refresh {
+        return Err(Error::new(Code::NotSupported, "`--full-refresh` is not built into this version")
+            .help("a transform with `@write: overwrite` is rebuilt whenever its inputs or its SQL change"));
+    }
+    let (project, mut errors) = folder::read(&args.project)?;
+    let engine = edge::engine(args)?;
+    let names = chosen(&project, names)?;
+    let discovery = engine.discover(&project).await?;
+    report_changes(&discovery, screen);
+    let findings = findings(discovery);
+    screen.errors(&findings);
+    let mut checked = engine.check(&project).await?;
+    errors.append(&mut checked.errors);
+    screen.errors(&errors);
+
+    let bar = Arc::new(Bar::new());
+    let ticking = Arc::clone(&bar);
+    let ticker = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            ticking.tick();
+        }
+    });
+    let outcomes = engine.run(&project, &checked, &names, &edge::stamp(), &|progress| bar.follow(progress)).await;
+    ticker.abort();
+    bar.clear();
+
+    let failed = report(outcomes, screen)?;
+    Ok(Verdict::of(failed || !errors.is_empty() || !findings.is_empty()))
+}
+
+/// Prints receipts and errors; whether anything failed.
+fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
+    let mut receipts = Vec::new();
+    let mut errors = Vec::new();
+    let mut idle = Vec::new();
+    let mut waiting = Vec::new();
+    for outcome in outcomes {
+        match outcome.waits_for {
+            Some(upstream) => waiting.push((outcome.transform, upstream)),
+            None if outcome.runs.is_empty() => idle.push(outcome.transform),
+            None => {}
+        }
+        for run in outcome.runs {
+            match run {
+                Ok(receipt) => receipts.push(receipt),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    let failed = !errors.is_empty() || !waiting.is_empty();
+    screen.errors(&errors);
+    for (transform, upstream) in &waiting {
+        screen.note(format!("{transform}: not run, because `{upstream}` failed"));
+    }
+    if screen.is_json() {
+        let waiting: Vec<_> = waiting
+            .iter()
+            .map(|(transform, upstream)| json!({"transform": transform, "waits_for": upstream}))
+            .collect();
+        screen.json(&json!({"runs": receipts, "errors": errors, "up_to_date": idle, "waiting": waiting}))?;
+        return Ok(failed);
+    }
+    for receipt in &receipts {
+        screen.line(text(receipt));
+    }
+    for transform in idle {
+        screen.line(format!("{transform}: up to date"));
+    }
+    Ok(failed)
+}
+
+/// A receipt in a few lines.
+fn text(receipt: &Receipt) -> String {
+    let read: u64 = receipt.inputs.iter().map(|input| input.bytes).sum();
+    let mut lines = vec![
+        format!("{}: {} ({})", receipt.transform, write_mode(receipt.write), receipt.run_id),
+        format!(
+            "    read     {}, {}, {}",
+            count(receipt.inputs.len() as u64, "object"),
+            bytes(read),
+            count(receipt.rows_read, "row")
+        ),
+        format!(
+            "    wrote    {} in {}, {}, {}",
+            count(receipt.rows, "row"),
+            count(
+                receipt.partitions.len() as u64,
+                if receipt.partitions.iter().any(|p| p.values.is_empty()) { "table" } else { "partition" }
+            ),
+            count(receipt.files, "file"),
+            bytes(receipt.bytes)
+        ),
+        format!("    cost     {:.2} s, {} peak memory", receipt.seconds, bytes(receipt.peak_memory)),
+    ];
+    if !receipt.checks.is_empty() {
+        lines.push(format!("    checked  {}", receipt.checks.join(", ")));
+    }
+    for object in &receipt.superseded {
+        lines.push(format!("    left out {object}: deleted or replaced before it was read"));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs the shipped transforms on sample data in a temporary folder, in two steps as in `make demo`, and checks all tables
+# against DuckDB.
+#
+#   run.sh UNGLUE LANDING PYTHON
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+project=$(cd "$here/../.." && pwd)
+unglue=$(realpath "$1") landing=$(realpath "$2")
+# Not resolved: a virtual environment is known by the path that its Python is called by.
+python=$(cd "$(dirname "$3")" && pwd)/$(basename "$3")
+
+data=$(mktemp -d -t unglue-oracle.XXXXXX)
+trap 'rm -rf "$data"' EXIT
+
+"$landing" --out "$data" --scale 0.01 --days 13
+"$unglue" run --project "$project" --data "$data"
+"$landing" --out "$data" --scale 0.01 --only-day 14
+"$unglue" run --project "$project" --data "$data"
+"$python" "$here/oracle.py" --self-test --project "$project" --data "$data"
+"$python" "$here/oracle.py" --unglue "$unglue" --project "$project" --data "$data"

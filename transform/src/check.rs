@@ -1,0 +1,99 @@
+//! Checks a project against the catalog: every query is planned in dependency order, no data is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use crate::catalog::Catalog;
+use crate::code::Code;
+use crate::error::{Error, Result};
+use crate::plan::{Planned, plan};
+use crate::project::Project;
+use crate::settings::WriteMode;
+use crate::source::table_schema;
+use crate::table::TableName;
+use crate::transform::Transform;
+
+/// A project's transforms, checked.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Those without errors, by target.
+    pub planned: BTreeMap<TableName, Planned>,
+    /// All errors, by file and position.
+    pub errors: Vec<Error>,
+}
+
+/// Plans every transform over the catalog's tables and over what the transforms before it produce.
+///
+/// # Errors
+/// Only those of the catalog itself; what is wrong with the project is in the result.
+pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Checked> {
+    let mut known: BTreeMap<TableName, SchemaRef> = BTreeMap::new();
+    let mut names = catalog.tables().await?;
+    names.extend(project.transforms().iter().map(|transform| transform.target.clone()));
+    let mut checked = Checked::default();
+    let mut unplanned: BTreeSet<TableName> = project.broken().clone();
+    for transform in project.transforms() {
+        for input in &transform.inputs {
+            // What a transform of this project produces counts as it will be, not as an earlier version left it.
+            if known.contains_key(&input.name) || project.transform(&input.name).is_some() {
+                continue;
+            }
+            if let Some(table) = catalog.table(&input.name).await? {
+                known.insert(input.name.clone(), table_schema(&table));
+            }
+        }
+        if transform.inputs.iter().any(|input| unplanned.contains(&input.name)) {
+            // Its errors would only follow from those of the table it reads.
+            unplanned.insert(transform.target.clone());
+            continue;
+        }
+        let outcome = plan(transform, &|name| known.get(name).cloned(), &names)
+            .and_then(|planned| after_rebuilds(transform, planned, &checked.planned));
+        match outcome {
+            Ok(planned) => {
+                known.insert(transform.target.clone(), schema_of(&planned));
+                checked.planned.insert(transform.target.clone(), planned);
+            }
+            Err(errors) => {
+                unplanned.insert(transform.target.clone());
+                checked.errors.extend(errors.into_iter().map(|error| error.in_transform(&transform.target)));
+            }
+        }
+    }
+    checked.errors.sort_by(|a, b| a.at.cmp(&b.at));
+    Ok(checked)
+}
+
+fn schema_of(planned: &Planned) -> SchemaRef {
+    let columns = planned.columns.iter().chain(&planned.partition_keys);
+    Arc::new(Schema::new(
+        columns.map(|column| Field::new(&column.name, column.hive_type.arrow(), true)).collect::<Vec<_>>(),
+    ))
+}
+
+/// A table that is rebuilt has all its rows in new objects each time: appending them would double what is there.
+fn after_rebuilds(
+    transform: &Transform,
+    planned: Planned,
+    earlier: &BTreeMap<TableName, Planned>,
+) -> Result<Planned, Vec<Error>> {
+    let rebuilt = transform
+        .inputs
+        .iter()
+        .find(|input| transform.driving.as_ref() == Some(&input.name))
+        .filter(|input| earlier.get(&input.name).is_some_and(|upstream| upstream.write == WriteMode::Overwrite));
+    let (WriteMode::Append, Some(driving)) = (planned.write, rebuilt) else {
+        return Ok(planned);
+    };
+    let reason = format!("`{}` is rebuilt by its own transform, so that its rows arrive anew each time", driving.name);
+    if transform.settings.write.is_none() {
+        return Ok(Planned { write: WriteMode::Overwrite, reason, ..planned });
+    }
+    Err(vec![
+        Error::new(Code::NotIncremental, reason)
+            .at(driving.at.clone())
+            .help("use `@write: overwrite`, or make that one append"),
+    ])
+}

@@ -1,0 +1,202 @@
+//! The engine: the verbs of unglue over a data folder and a catalog.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalog::Catalog;
+use crate::check::{Checked, check};
+use crate::code::Code;
+use crate::discover::{self, Discovery};
+use crate::error::{Error, Result};
+use crate::estimate::{PlannedRun, plan_run};
+use crate::ledger::{Ledger, digest};
+use crate::project::Project;
+use crate::receipt::Receipt;
+use crate::run::Runner;
+use crate::runtime::Limits;
+use crate::store::DataRoot;
+use crate::table::TableName;
+
+/// What makes one invocation different from any other: the time, and something unique. Both come from the edge.
+#[derive(Debug, Clone)]
+pub struct Stamp {
+    /// Now.
+    pub at: DateTime<Utc>,
+    /// A text that no other invocation has.
+    pub seed: String,
+}
+
+impl Stamp {
+    /// Identity of a new run of this invocation: sorts by time.
+    pub(crate) fn run_id(&self, target: &TableName) -> String {
+        let unique = digest(&[&self.seed, &target.to_string()]);
+        format!("{}-{}", self.at.format("%Y%m%dt%H%M%Sz"), &unique[..12])
+    }
+
+    /// Distinguishes this invocation's attempt at a run from others'.
+    pub(crate) fn attempt(&self) -> String {
+        digest(&["attempt", &self.seed])[..8].to_owned()
+    }
+}
+
+/// What happens while transforms run.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// A run begins to read.
+    Started {
+        /// Its transform.
+        transform: TableName,
+        /// Objects of the run.
+        inputs: usize,
+        /// Bytes that it may read, lookups included.
+        bytes: u64,
+        /// Counts the bytes read so far; pruning and projection may leave some unread.
+        bytes_read: Arc<AtomicU64>,
+    },
+    /// A transform is through.
+    Finished {
+        /// The transform.
+        transform: TableName,
+    },
+}
+
+/// What became of a transform in one invocation.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The transform.
+    pub transform: TableName,
+    /// Its runs, in order: those that were carried on, then the new one. Empty if there was nothing to do.
+    pub runs: Vec<Result<Receipt>>,
+    /// A failed transform that it reads from, because of which it was not run.
+    pub waits_for: Option<TableName>,
+}
+
+/// The verbs over one data folder and catalog.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    root: DataRoot,
+    catalog: Arc<dyn Catalog>,
+    limits: Limits,
+}
+
+impl Engine {
+    /// An engine.
+    pub fn new(root: DataRoot, catalog: Arc<dyn Catalog>, limits: Limits) -> Self {
+        Self { root, catalog, limits }
+    }
+
+    /// The catalog.
+    pub fn catalog(&self) -> &dyn Catalog {
+        self.catalog.as_ref()
+    }
+
+    /// What the catalog does not know yet of the data folder; nothing is changed.
+    ///
+    /// # Errors
+    /// Those of storage and catalog.
+    pub async fn catalog_diff(&self, project: &Project) -> Result<Discovery> {
+        discover::diff(&self.root, self.catalog(), &targets(project)).await
+    }
+
+    /// Brings the catalog up to date with the data folder. Targets of transforms are left alone.
+    ///
+    /// # Errors
+    /// Those of storage and catalog.
+    pub async fn discover(&self, project: &Project) -> Result<Discovery> {
+        discover::discover(&self.root, self.catalog(), &targets(project)).await
+    }
+
+    /// Checks every transform against the catalog; no data is read.
+    ///
+    /// # Errors
+    /// Those of the catalog; what is wrong with the project is in the result.
+    pub async fn check(&self, project: &Project) -> Result<Checked> {
+        check(self.catalog(), project).await
+    }
+
+    /// What a run would do and why; nothing is changed.
+    ///
+    /// # Errors
+    /// Those of storage, catalog and ledger.
+    pub async fn plan(
+        &self,
+        project: &Project,
+        checked: &Checked,
+        names: &BTreeSet<TableName>,
+    ) -> Result<Vec<PlannedRun>> {
+        let mut runs: Vec<PlannedRun> = Vec::new();
+        for transform in project.transforms().iter().filter(|transform| names.contains(&transform.target)) {
+            let Some(planned) = checked.planned.get(&transform.target) else { continue };
+            let upstream: Vec<TableName> = transform
+                .inputs
+                .iter()
+                .map(|input| &input.name)
+                .filter(|name| runs.iter().any(|run| run.transform == **name && run.is_due()))
+                .cloned()
+                .collect();
+            let run = plan_run(&self.root, self.catalog(), &self.limits, transform, planned, upstream).await;
+            runs.push(run.map_err(|error| error.in_transform(&transform.target))?);
+        }
+        Ok(runs)
+    }
+
+    /// Runs what is due of the named transforms, in dependency order. One that reads from a failed one is not run.
+    pub async fn run(
+        &self,
+        project: &Project,
+        checked: &Checked,
+        names: &BTreeSet<TableName>,
+        stamp: &Stamp,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let mut failed: BTreeSet<TableName> = BTreeSet::new();
+        for transform in project.transforms().iter().filter(|transform| names.contains(&transform.target)) {
+            let target = transform.target.clone();
+            let Some(planned) = checked.planned.get(&target) else { continue };
+            if let Some(input) = transform.inputs.iter().find(|input| failed.contains(&input.name)) {
+                failed.insert(target.clone());
+                outcomes.push(Outcome { transform: target, runs: Vec::new(), waits_for: Some(input.name.clone()) });
+                continue;
+            }
+            let runner = Runner {
+                root: &self.root,
+                catalog: self.catalog(),
+                limits: &self.limits,
+                transform,
+                planned,
+                stamp,
+                progress,
+                ledger: Ledger::new(self.root.clone(), &target),
+            };
+            let runs = runner.run().await;
+            if runs.iter().any(Result::is_err) {
+                failed.insert(target.clone());
+            }
+            progress(Progress::Finished { transform: target.clone() });
+            outcomes.push(Outcome { transform: target, runs, waits_for: None });
+        }
+        outcomes
+    }
+
+    /// The table that an object belongs to, by its place in the data folder.
+    ///
+    /// # Errors
+    /// [`Code::MisplacedObject`] for an object that is in no table's folder.
+    pub fn table_of(&self, object: &str) -> Result<TableName> {
+        let inside = self.root.relative(object).unwrap_or(object);
+        match inside.split('/').collect::<Vec<_>>()[..] {
+            [database, table, _, ..] => TableName::new(database, table),
+            _ => Err(Error::new(Code::MisplacedObject, format!("`{object}` is in no table's folder"))
+                .help("name an object as a URL, or as `database/table/...` below the data folder")),
+        }
+    }
+}
+
+fn targets(project: &Project) -> BTreeSet<TableName> {
+    let broken = project.broken().iter().cloned();
+    project.transforms().iter().map(|transform| transform.target.clone()).chain(broken).collect()
+}

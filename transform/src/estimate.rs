@@ -1,0 +1,131 @@
+//! What a run would read, and roughly what it would need: the rows of `unglue plan`.
+
+use serde::Serialize;
+
+use crate::catalog::Catalog;
+use crate::code::Code;
+use crate::due::{due, list};
+use crate::error::Result;
+use crate::inputs::Input;
+use crate::ledger::Ledger;
+use crate::plan::Planned;
+use crate::receipt::ReceiptInput;
+use crate::runtime::Limits;
+use crate::settings::WriteMode;
+use crate::source::Codec;
+use crate::store::DataRoot;
+use crate::table::{Format, TableName};
+use crate::transform::Transform;
+
+/// Bytes of decoded input that one core gets through in a second, with sorting and writing: a cautious round figure.
+const BYTES_PER_CORE_SECOND: f64 = 60e6;
+/// Seconds of a run that do not depend on its size.
+const FIXED_SECONDS: f64 = 0.3;
+/// Dollars of one GB-second on x86 Lambda, us-east-1.
+const DOLLARS_PER_GB_SECOND: f64 = 0.000_016_666_7;
+/// Memory that a scan and the writer need whatever the input, in bytes per core.
+const MEMORY_PER_CORE: u64 = 48 << 20;
+
+/// What one transform would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedRun {
+    /// The transform.
+    pub transform: TableName,
+    /// The SQL file.
+    pub file: String,
+    /// How its target would change.
+    pub write: WriteMode,
+    /// Why in this way.
+    pub reason: String,
+    /// Object versions that a run would process; empty if nothing is due.
+    pub inputs: Vec<ReceiptInput>,
+    /// Bytes that it would read at most, lookups included.
+    pub bytes: u64,
+    /// Partition columns of the target.
+    pub partition_by: Vec<String>,
+    /// Transforms that run before, so that more may be due by then.
+    pub after: Vec<TableName>,
+    /// Estimated memory in bytes that cannot spill: the lookup side of joins, buffers of scans and the writer.
+    pub estimated_memory: u64,
+    /// Whether the estimate is within the memory limit.
+    pub fits: bool,
+    /// Estimated seconds.
+    pub estimated_seconds: f64,
+    /// Estimated price of the compute on Lambda, with as much memory as the limit.
+    pub estimated_dollars: f64,
+}
+
+impl PlannedRun {
+    /// Whether there is anything to do, now or once the transforms before it have run.
+    pub fn is_due(&self) -> bool {
+        !self.inputs.is_empty() || !self.after.is_empty()
+    }
+}
+
+/// Finds what is due and estimates it.
+pub(crate) async fn plan_run(
+    root: &DataRoot,
+    catalog: &dyn Catalog,
+    limits: &Limits,
+    transform: &Transform,
+    planned: &Planned,
+    after: Vec<TableName>,
+) -> Result<PlannedRun> {
+    let ledger = Ledger::new(root.clone(), &transform.target);
+    let mut run = PlannedRun {
+        transform: transform.target.clone(),
+        file: transform.file.path.clone(),
+        write: planned.write,
+        reason: planned.reason.clone(),
+        inputs: Vec::new(),
+        bytes: 0,
+        partition_by: planned.partition_keys.iter().map(|key| key.name.clone()).collect(),
+        after,
+        estimated_memory: 0,
+        fits: true,
+        estimated_seconds: 0.0,
+        estimated_dollars: 0.0,
+    };
+    let listing = match list(root, catalog, transform).await {
+        Ok(listing) => listing,
+        // A table that a transform before this one has not produced yet.
+        Err(error) if error.code == Code::UnknownTable && !run.after.is_empty() => return Ok(run),
+        Err(error) => return Err(error),
+    };
+    let due = due(root, &ledger, transform, planned.write, &listing).await?;
+    if due.inputs.is_empty() && due.replaces.is_none() {
+        return Ok(run);
+    }
+    let mut decoded = 0;
+    let mut lookups = 0;
+    for (name, input) in &listing {
+        let is_driving = transform.driving.as_ref() == Some(name);
+        let (bytes, factor) = if is_driving && planned.write == WriteMode::Append {
+            (due.inputs.iter().map(|input| input.bytes).sum(), expansion(input))
+        } else {
+            (input.bytes(), expansion(input))
+        };
+        run.bytes += bytes;
+        decoded += bytes * factor;
+        if !is_driving {
+            lookups += bytes * factor;
+        }
+    }
+    run.inputs = due.inputs;
+    run.estimated_memory = lookups + MEMORY_PER_CORE * limits.cores as u64;
+    run.fits = run.estimated_memory <= limits.memory as u64;
+    run.estimated_seconds = FIXED_SECONDS + decoded as f64 / (BYTES_PER_CORE_SECOND * limits.cores as f64);
+    let gigabytes = limits.memory as f64 / f64::from(1 << 30);
+    run.estimated_dollars = run.estimated_seconds * gigabytes * DOLLARS_PER_GB_SECOND;
+    Ok(run)
+}
+
+/// How many bytes in memory a byte of the table's objects becomes, roughly.
+fn expansion(input: &Input) -> u64 {
+    let compressed = input.objects.iter().any(|object| Codec::of(&object.meta.location) != Codec::Plain);
+    match (&input.table.format, compressed) {
+        (Format::Parquet, _) => 4,
+        (_, true) => 6,
+        (_, false) => 1,
+    }
+}

@@ -1,0 +1,123 @@
+//! What the catalog should say about a target: pure, from what it says now and what the query gives.
+
+use std::collections::BTreeMap;
+
+use crate::code::Code;
+use crate::error::{Error, Result};
+use crate::settings::WriteMode;
+use crate::table::{Column, Format, Table};
+use crate::transform::Transform;
+
+/// Parameter of a table that names the transform it belongs to.
+pub(crate) const OWNER: &str = "unglue.transform";
+
+/// The table that a run of the transform registers.
+///
+/// An existing table keeps its location, its parameters, and comments that people wrote where the SQL has none. For
+/// `append` its columns stay and new ones are added at the end; for `overwrite` they become those of the query.
+///
+/// # Errors
+/// [`Code::ForeignTable`] if the table is not this transform's; [`Code::SchemaChanged`] if rows that stay would not fit.
+pub(crate) fn register(
+    existing: Option<Table>,
+    transform: &Transform,
+    columns: &[Column],
+    partition_keys: &[Column],
+    write: WriteMode,
+    location: String,
+) -> Result<Table> {
+    let target = &transform.target;
+    let Some(mut table) = existing else {
+        return Ok(Table {
+            name: target.clone(),
+            columns: columns.to_vec(),
+            partition_keys: partition_keys.to_vec(),
+            format: Format::Parquet,
+            location,
+            description: transform.settings.description.clone(),
+            parameters: parameters(transform),
+            version: None,
+        });
+    };
+    if table.parameters.get(OWNER) != Some(&target.to_string()) {
+        return Err(Error::new(Code::ForeignTable, format!("the table `{target}` exists and is not this transform's"))
+            .help("rename the SQL file, or drop the table from the catalog"));
+    }
+    if write != WriteMode::Overwrite {
+        unchanged(&table.partition_keys, partition_keys, target)?;
+        compatible(&table.columns, columns, target)?;
+    }
+    let kept: Vec<Column> = if write == WriteMode::Overwrite { Vec::new() } else { table.columns.clone() };
+    table.columns = merge(&kept, &table.columns, columns);
+    table.partition_keys = merge(&[], &table.partition_keys, partition_keys);
+    table.description = transform.settings.description.clone().or(table.description);
+    table.parameters.extend(parameters(transform));
+    Ok(table)
+}
+
+/// `first`, then the new columns that are not among them; comments come from the SQL, else from `known`.
+fn merge(first: &[Column], known: &[Column], new: &[Column]) -> Vec<Column> {
+    let find = |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).cloned();
+    let added = new.iter().filter(|column| find(first, &column.name).is_none());
+    first
+        .iter()
+        .chain(added)
+        .map(|column| {
+            let comment = find(new, &column.name).and_then(|column| column.comment);
+            let comment = comment.or_else(|| find(known, &column.name).and_then(|column| column.comment));
+            Column { comment, ..column.clone() }
+        })
+        .collect()
+}
+
+fn parameters(transform: &Transform) -> BTreeMap<String, String> {
+    let settings = &transform.settings;
+    let mut parameters = BTreeMap::from([
+        ("classification".to_owned(), "parquet".to_owned()),
+        (OWNER.to_owned(), transform.target.to_string()),
+    ]);
+    if let Some(owner) = &settings.owner {
+        parameters.insert("unglue.owner".to_owned(), owner.clone());
+    }
+    if !settings.tags.is_empty() {
+        parameters.insert("unglue.tags".to_owned(), settings.tags.join(","));
+    }
+    parameters
+}
+
+fn unchanged(old: &[Column], new: &[Column], target: &crate::TableName) -> Result<()> {
+    let describe = |columns: &[Column]| {
+        columns.iter().map(|column| format!("{} {}", column.name, column.hive_type)).collect::<Vec<_>>().join(", ")
+    };
+    if describe(old) == describe(new) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::SchemaChanged,
+        format!("`{target}` is partitioned by ({}), the query gives ({})", describe(old), describe(new)),
+    )
+    .help("give the new definition another name, or use `@write: overwrite`"))
+}
+
+fn compatible(old: &[Column], new: &[Column], target: &crate::TableName) -> Result<()> {
+    for column in old {
+        let Some(now) = new.iter().find(|now| now.name == column.name) else {
+            return Err(Error::new(
+                Code::SchemaChanged,
+                format!("`{target}` has a column `{}`, the query does not", column.name),
+            )
+            .help("keep the column, or use `@write: overwrite`"));
+        };
+        if now.hive_type != column.hive_type {
+            return Err(Error::new(
+                Code::SchemaChanged,
+                format!(
+                    "column `{}` of `{target}` is {}, the query gives {}",
+                    column.name, column.hive_type, now.hive_type
+                ),
+            )
+            .help(format!("CAST it to {}, or use `@write: overwrite`", column.hive_type)));
+        }
+    }
+    Ok(())
+}

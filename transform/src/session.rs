@@ -1,0 +1,76 @@
+//! The DataFusion session that queries are planned in: functions, and nothing that reaches outside.
+
+use chrono::{DateTime, Utc};
+use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use std::sync::Arc;
+use url::Url;
+
+/// A session for planning: DataFusion's scalar, aggregate and window functions, but no tables, no table functions, no files.
+///
+/// Spans are collected, so that errors know their place.
+pub(crate) fn planner() -> SessionContext {
+    SessionContext::new_with_state(builder(config(), Arc::new(runtime_without_local_files())).build())
+}
+
+/// The state that a run is planned and executed with: the same functions, the run's resources, and its `now()`.
+pub(crate) fn executor(env: Arc<RuntimeEnv>, cores: usize, now: DateTime<Utc>) -> SessionState {
+    let mut config = config().with_target_partitions(cores);
+    let options = config.options_mut();
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    let properties = ExecutionProps::new().with_query_execution_start_time(now);
+    builder(config, env).with_execution_props(properties).build()
+}
+
+fn config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_create_default_catalog_and_schema(false).with_information_schema(false);
+    config.options_mut().sql_parser.collect_spans = true;
+    config
+}
+
+fn builder(config: SessionConfig, env: Arc<RuntimeEnv>) -> SessionStateBuilder {
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(env)
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+        .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+}
+
+/// A runtime whose registry does not know `file://`, which DataFusion's own would read.
+fn runtime_without_local_files() -> RuntimeEnv {
+    let runtime = RuntimeEnv::default();
+    if let Ok(local) = Url::parse("file:///") {
+        // An error means that there was no such store: just what is wanted.
+        let _ = runtime.deregister_object_store(&local);
+    }
+    runtime
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reaches_no_local_file() {
+        let local = Url::parse("file:///etc/passwd").unwrap();
+        assert!(planner().runtime_env().object_store_registry.get_store(&local).is_err());
+    }
+
+    #[test]
+    fn has_functions_but_neither_tables_nor_table_functions_nor_factories() {
+        let state = planner().state();
+        assert!(state.scalar_functions().contains_key("abs"));
+        assert!(state.aggregate_functions().contains_key("sum"));
+        assert!(state.window_functions().contains_key("row_number"));
+        assert!(state.table_functions().is_empty());
+        assert!(state.table_factories().is_empty());
+        assert!(state.catalog_list().catalog_names().is_empty());
+    }
+}

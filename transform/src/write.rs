@@ -1,0 +1,202 @@
+//! The partitioned Parquet writer: a stream of batches in; staged files with rows, bytes and statistics out.
+//!
+//! The stream comes sorted by partition (and by `@sort` within each), so that one file is open at a time and memory is
+//! bounded by one row group, whatever the number of partitions.
+
+mod file;
+mod statistics;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+use crate::error::{Error, Result};
+use crate::partition;
+use crate::stage::{Stage, Staged};
+use file::OpenFile;
+pub(crate) use file::properties;
+pub(crate) use statistics::ColumnStatistics;
+
+/// Values of a partition's keys, in their order; empty for an unpartitioned table.
+pub(crate) type PartitionValues = Vec<Option<String>>;
+
+/// The path of the n-th file, by its partition.
+pub(crate) type Destination<'a> = dyn Fn(&[Option<String>], usize) -> Result<Path> + Send + Sync + 'a;
+
+/// What to write, and where.
+pub(crate) struct WriteSpec<'a> {
+    /// Schema of the files: the first columns of the stream. Those after them are the partition keys.
+    pub(crate) file_schema: SchemaRef,
+    /// Parquet settings.
+    pub(crate) properties: Arc<parquet::file::properties::WriterProperties>,
+    /// A file is closed once it has about this many bytes.
+    pub(crate) target_file_size: u64,
+    /// More partitions than this stop the write.
+    pub(crate) max_partitions: usize,
+    /// Where the n-th file goes, by its partition.
+    pub(crate) destination: &'a Destination<'a>,
+    /// Distinguishes this attempt from others of the same run.
+    pub(crate) attempt: &'a str,
+}
+
+/// One written file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WrittenFile {
+    /// Where it is and will be.
+    pub(crate) staged: Staged,
+    /// Its partition.
+    pub(crate) partition: PartitionValues,
+    /// Rows.
+    pub(crate) rows: u64,
+    /// Per column.
+    pub(crate) statistics: Vec<ColumnStatistics>,
+}
+
+/// Writes a stream that is sorted by its partition keys: the last columns of each batch.
+///
+/// # Errors
+/// [`Code::TooManyPartitions`] with the values that have the most rows; errors of the stream and the storage. Whatever was
+/// staged is given up.
+pub(crate) async fn write(
+    stream: SendableRecordBatchStream,
+    spec: &WriteSpec<'_>,
+    stage: &Stage,
+    memory: MemoryReservation,
+) -> Result<Vec<WrittenFile>> {
+    let mut writer = Writer { spec, stage, memory, files: Vec::new(), rows: BTreeMap::new(), open: None };
+    match writer.run(stream).await {
+        Ok(()) => Ok(writer.files),
+        Err(error) => {
+            writer.give_up().await;
+            Err(error)
+        }
+    }
+}
+
+struct Writer<'a> {
+    spec: &'a WriteSpec<'a>,
+    stage: &'a Stage,
+    memory: MemoryReservation,
+    files: Vec<WrittenFile>,
+    rows: BTreeMap<PartitionValues, u64>,
+    open: Option<(PartitionValues, OpenFile)>,
+}
+
+impl Writer<'_> {
+    async fn run(&mut self, mut stream: SendableRecordBatchStream) -> Result<()> {
+        let columns = self.spec.file_schema.fields().len();
+        while let Some(batch) = stream.try_next().await.map_err(crate::failure::of_execution)? {
+            let keys = &batch.columns()[columns..];
+            for range in ranges(keys, batch.num_rows())? {
+                let partition = values_at(keys, range.start)?;
+                let rows = batch.slice(range.start, range.len());
+                let indices: Vec<usize> = (0..columns).collect();
+                let rows = rows.project(&indices).map_err(internal)?;
+                self.add(partition, rows).await?;
+            }
+        }
+        self.close().await
+    }
+
+    async fn add(&mut self, partition: PartitionValues, rows: RecordBatch) -> Result<()> {
+        let full = self
+            .open
+            .as_ref()
+            .is_some_and(|(current, file)| *current != partition || file.bytes() >= self.spec.target_file_size);
+        if full {
+            self.close().await?;
+        }
+        *self.rows.entry(partition.clone()).or_default() += rows.num_rows() as u64;
+        if self.rows.len() > self.spec.max_partitions {
+            return Err(self.too_many());
+        }
+        if self.open.is_none() {
+            let index = self.files.len();
+            let path = (self.spec.destination)(&partition, index)?;
+            let staged = self.stage.create(path, self.spec.attempt, index).await?;
+            self.open = Some((partition, OpenFile::new(staged, self.spec)?));
+        }
+        if let Some((_, file)) = &mut self.open {
+            file.write(&rows, &mut self.memory).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        if let Some((partition, file)) = self.open.take() {
+            let (staged, rows, statistics) = file.finish().await?;
+            self.files.push(WrittenFile { staged, partition, rows, statistics });
+            self.memory.free();
+        }
+        Ok(())
+    }
+
+    /// Nothing was committed, so that whatever stays behind is rubbish that no reader sees: errors are only logged.
+    async fn give_up(&mut self) {
+        if let Some((_, file)) = self.open.take() {
+            file.abort().await;
+        }
+        for file in &self.files {
+            if let Err(error) = self.stage.discard(&file.staged).await {
+                tracing::warn!(%error, "a staged file could not be removed");
+            }
+        }
+    }
+
+    fn too_many(&self) -> Error {
+        let mut largest: Vec<_> = self.rows.iter().collect();
+        largest.sort_by_key(|(values, rows)| (std::cmp::Reverse(**rows), (*values).clone()));
+        let named: Vec<String> = largest
+            .iter()
+            .take(5)
+            .map(|(values, rows)| {
+                let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
+                format!("{} ({rows} rows)", values.join("/"))
+            })
+            .collect();
+        Error::new(
+            Code::TooManyPartitions,
+            format!(
+                "the run would write more than {} partitions, among them {}",
+                self.spec.max_partitions,
+                named.join(", ")
+            ),
+        )
+        .help("partition by something coarser, or raise `@max_partitions`")
+    }
+}
+
+/// Runs of rows with equal keys.
+fn ranges(keys: &[ArrayRef], rows: usize) -> Result<Vec<Range<usize>>> {
+    if rows == 0 {
+        return Ok(Vec::new());
+    }
+    if keys.is_empty() {
+        return Ok(std::iter::once(0..rows).collect());
+    }
+    Ok(arrow::compute::partition(keys).map_err(internal)?.ranges())
+}
+
+/// Hive cannot tell an empty string from NULL in a partition, so both are NULL.
+fn values_at(keys: &[ArrayRef], row: usize) -> Result<PartitionValues> {
+    keys.iter()
+        .map(|key| {
+            let value = ScalarValue::try_from_array(key, row).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+            Ok(partition::text_of(&value)?.filter(|text| !text.is_empty()))
+        })
+        .collect()
+}
+
+fn internal(error: arrow::error::ArrowError) -> Error {
+    Error::new(Code::Internal, error.to_string())
+}
