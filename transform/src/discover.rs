@@ -190,32 +190,29 @@ async fn plan(root: &DataRoot, catalog: &dyn Catalog, known: Option<Table>, chan
     let samples = sample::read(root, &listing.objects, &mut change.findings).await?;
     match known {
         Some(table) => {
-            let added = columns::added(&table, &samples, &mut change.findings);
-            if !added.columns.is_empty() {
-                let columns = [table.columns.as_slice(), &added.columns].concat();
-                let parameters = table.parameters.into_iter().chain(added.parameters).collect();
-                change.definition = Some(Table { columns, parameters, ..table });
-                change.columns_added = added.columns;
+            change.columns_added = columns::added(&table, &samples, &mut change.findings);
+            if !change.columns_added.is_empty() {
+                let columns = [table.columns.as_slice(), &change.columns_added].concat();
+                change.definition = Some(Table { columns, ..table });
             }
         }
         None => {
-            let Some((new, format)) = columns::of_new_table(family, &keys, &samples, &mut change.findings)? else {
+            let Some((columns, format)) = columns::of_new_table(family, &keys, &samples, &mut change.findings)? else {
                 change.findings.push(columns::no_rows_yet(root, &change.table));
                 return Ok(());
             };
             change.created = true;
-            change.columns_added = new.columns.clone();
-            let mut parameters = new.parameters;
-            parameters.insert("classification".to_owned(), format.to_string());
-            parameters.insert("unglue.catalog".to_owned(), "discover".to_owned());
+            change.columns_added = columns.clone();
+            let parameters = [("classification", format.to_string()), ("unglue.catalog", "discover".to_owned())]
+                .map(|(key, value)| (key.to_owned(), value));
             change.definition = Some(Table {
                 name: change.table.clone(),
-                columns: new.columns,
+                columns,
                 partition_keys: keys,
                 format,
                 location,
                 description: None,
-                parameters,
+                parameters: parameters.into(),
                 version: None,
             });
         }

@@ -10,13 +10,11 @@ mod lattice;
 mod parquet;
 mod text;
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, Result};
 use crate::hive::HiveType;
 
 pub(crate) use csv::{detect_delimiter, infer_csv};
-pub(crate) use json::{infer_json, two_spellings};
+pub(crate) use json::infer_json;
 pub(crate) use lattice::Shape;
 pub(crate) use parquet::infer_parquet;
 pub(crate) use text::shape_of_text;
@@ -35,8 +33,6 @@ pub(crate) enum Seen {
 pub(crate) struct Schema {
     /// Names and types; each name once.
     pub columns: Vec<(String, Seen)>,
-    /// The keys that JSON objects have for the columns, as they are written.
-    pub keys: BTreeMap<String, String>,
     /// Whether the object has any row.
     pub has_rows: bool,
     /// What was left out, and why.

@@ -1,12 +1,10 @@
 //! The columns of a table, from samples of its objects.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::format::Family;
 use super::sample::{Content, Sample};
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::infer::{Schema, Seen, detect_delimiter, infer_csv, infer_json, infer_parquet, two_spellings};
+use crate::infer::{Schema, Seen, detect_delimiter, infer_csv, infer_json, infer_parquet};
 use crate::store::DataRoot;
 use crate::table::{Column, CsvOptions, Format, Table, TableName};
 
@@ -14,17 +12,7 @@ use crate::table::{Column, CsvOptions, Format, Table, TableName};
 struct ObjectSchema<'a> {
     sample: &'a Sample,
     columns: Vec<(String, Seen)>,
-    keys: BTreeMap<String, String>,
     has_rows: bool,
-}
-
-/// Columns for the catalog.
-#[derive(Debug, Default)]
-pub(super) struct Columns {
-    /// In order.
-    pub columns: Vec<Column>,
-    /// The table's parameters `mapping.<column>`: the keys of JSON objects that are not written as the column's name.
-    pub parameters: BTreeMap<String, String>,
 }
 
 /// A column of several objects.
@@ -51,7 +39,7 @@ pub(super) fn of_new_table(
     keys: &[Column],
     samples: &[Sample],
     findings: &mut Vec<Error>,
-) -> Result<Option<(Columns, Format)>> {
+) -> Result<Option<(Vec<Column>, Format)>> {
     let format = match family {
         Family::Csv => Format::Csv(csv_options(samples)?),
         Family::Json => Format::Json,
@@ -61,19 +49,18 @@ pub(super) fn of_new_table(
     if !schemas.iter().any(|schema| schema.has_rows) {
         return Ok(None);
     }
-    let written = written_keys(&schemas, None, findings);
     let columns = columns(union(schemas, findings), keys, findings);
     match samples.first() {
         Some(first) if columns.is_empty() => {
             Err(Error::new(Code::UnreadableTable, "no column is left that a table could have")
                 .in_object(&first.url, None))
         }
-        _ => Ok(Some((Columns { parameters: mappings(&columns, &written), columns }, format))),
+        _ => Ok(Some((columns, format))),
     }
 }
 
 /// The columns that a table of the catalog lacks. What does not fit its declared types is a finding.
-pub(super) fn added(table: &Table, samples: &[Sample], findings: &mut Vec<Error>) -> Columns {
+pub(super) fn added(table: &Table, samples: &[Sample], findings: &mut Vec<Error>) -> Vec<Column> {
     let mut schemas = schemas(&table.format, samples, findings);
     schemas.retain(|schema| {
         // A header without any known column is more likely a row of data than a set of new columns.
@@ -109,44 +96,9 @@ pub(super) fn added(table: &Table, samples: &[Sample], findings: &mut Vec<Error>
             );
         }
     }
-    let written = written_keys(&schemas, Some(table), findings);
     let mut union = union(schemas, findings);
     union.retain(|found| !table.columns.iter().any(|column| column.name == found.name));
-    let columns = columns(union, &table.partition_keys, findings);
-    Columns { parameters: mappings(&columns, &written), columns }
-}
-
-/// The key in the objects for each column. Another spelling of a key that is read already, for an earlier object or by the
-/// catalog, is a finding: its values would be NULL in silence.
-fn written_keys(
-    schemas: &[ObjectSchema<'_>],
-    table: Option<&Table>,
-    findings: &mut Vec<Error>,
-) -> BTreeMap<String, String> {
-    let mut written: BTreeMap<String, String> = BTreeMap::new();
-    for column in table.iter().flat_map(|table| &table.columns) {
-        let mapped = table.and_then(|table| table.parameters.get(&format!("mapping.{}", column.name)));
-        written.insert(column.name.clone(), mapped.unwrap_or(&column.name).clone());
-    }
-    let mut found = BTreeSet::new();
-    for schema in schemas {
-        for (name, key) in &schema.keys {
-            let read = written.entry(name.clone()).or_insert_with(|| key.clone());
-            if read != key && found.insert(name) {
-                findings.push(two_spellings(read, key).in_object(&schema.sample.url, None));
-            }
-        }
-    }
-    written
-}
-
-fn mappings(columns: &[Column], written: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    columns
-        .iter()
-        .filter_map(|column| Some((column, written.get(&column.name)?)))
-        .filter(|(column, key)| column.name != **key)
-        .map(|(column, key)| (format!("mapping.{}", column.name), key.clone()))
-        .collect()
+    columns(union, &table.partition_keys, findings)
 }
 
 /// How the fields of a new table's objects are divided.
@@ -185,9 +137,9 @@ fn schemas<'a>(format: &Format, samples: &'a [Sample], findings: &mut Vec<Error>
             (Content::Text { text, complete, .. }, _) => Ok(infer_json(text, *complete)),
         };
         match schema {
-            Ok(Schema { columns, keys, has_rows, findings: found }) => {
+            Ok(Schema { columns, has_rows, findings: found }) => {
                 findings.extend(found.into_iter().map(|finding| finding.in_object(&sample.url, None)));
-                schemas.push(ObjectSchema { sample, columns, keys, has_rows });
+                schemas.push(ObjectSchema { sample, columns, has_rows });
             }
             Err(error) => findings.push(error.in_object(&sample.url, None)),
         }
