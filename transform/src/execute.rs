@@ -1,5 +1,6 @@
 //! Runs a planned query over fixed inputs and stages its result.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -66,26 +67,23 @@ pub(crate) struct Executed {
 /// # Errors
 /// All that can go wrong, with nothing visible and nothing staged left behind where that could be avoided.
 pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
-    match AssertUnwindSafe(execute_unguarded(job)).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let message = panic.downcast_ref::<String>().map(String::as_str);
-            let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(Error::new(Code::Internal, format!("a library failed: {message}")))
-        }
+    let inputs: Vec<Input> = job.listing.values().cloned().collect();
+    let metas = inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
+    let pinned: Arc<dyn ObjectStore> =
+        Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
+    let outcome = AssertUnwindSafe(execute_unguarded(job, Arc::clone(&pinned))).catch_unwind().await;
+    match outcome.unwrap_or_else(|panic| Err(of_panic(panic.as_ref()))) {
+        Ok(executed) => Ok(executed),
+        Err(error) => Err(name_object(error, &pinned, &inputs).await),
     }
 }
 
-async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
+async fn execute_unguarded(job: Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result<Executed> {
     let runtime = Runtime::new(job.limits)?;
     let url = ObjectStoreUrl::parse("unglue://inputs").map_err(of_execution)?;
-    let metas = job.listing.values().flat_map(|input| &input.objects).map(|object| &object.meta);
-    let pinned: Arc<dyn ObjectStore> =
-        Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
-    runtime.env.register_object_store(url.as_ref(), Arc::clone(&pinned));
+    runtime.env.register_object_store(url.as_ref(), pinned);
     let state = session::executor(Arc::clone(&runtime.env), job.limits.cores, job.at);
 
-    let inputs: Vec<Input> = job.listing.values().cloned().collect();
     let source_of = |name: &TableName| {
         let input = job.listing.get(name)?.clone();
         Some(provider_as_source(Arc::new(SourceTable::new(input, url.clone()))))
@@ -108,10 +106,7 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
         attempt: job.attempt,
     };
     let memory = MemoryConsumer::new("parquet writer").register(&runtime.env.memory_pool);
-    let files = match write(stream, &spec, job.stage, memory).await {
-        Ok(files) => files,
-        Err(error) => return Err(name_object(error, &pinned, &inputs).await),
-    };
+    let files = write(stream, &spec, job.stage, memory).await?;
     Ok(Executed {
         files,
         rows_read: rows_read(physical.as_ref()),
@@ -180,6 +175,13 @@ fn checked(stream: SendableRecordBatchStream, checks: Vec<checks::Check>) -> Sen
         Ok(batch)
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, verified))
+}
+
+/// A panic of a library as an error.
+fn of_panic(panic: &(dyn Any + Send)) -> Error {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    Error::new(Code::Internal, format!("a library failed: {message}"))
 }
 
 /// DataFusion's Parquet errors do not say which object they are about: it is looked for.

@@ -216,6 +216,20 @@ struct ParquetObject {
     meta: ObjectMeta,
 }
 
+impl ParquetObject {
+    /// The library trusts the length that the last bytes of a file claim for its footer.
+    async fn check_footer(&mut self) -> Result<(), ParquetError> {
+        let too_short = || ParquetError::General("it is too short for its footer".to_owned());
+        let size = self.meta.size;
+        let tail = self.get_bytes(size.checked_sub(8).ok_or_else(too_short)?..size).await?;
+        let claimed = tail.get(..4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+        match claimed {
+            Some(length) if u64::from(length) + 8 <= size => Ok(()),
+            _ => Err(too_short()),
+        }
+    }
+}
+
 impl AsyncFileReader for ParquetObject {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         Box::pin(async move {
@@ -229,6 +243,9 @@ impl AsyncFileReader for ParquetObject {
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         let size = self.meta.size;
-        Box::pin(async move { ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new) })
+        Box::pin(async move {
+            self.check_footer().await?;
+            ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new)
+        })
     }
 }

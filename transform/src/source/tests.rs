@@ -285,3 +285,26 @@ async fn an_object_that_changes_under_the_reader_is_an_error() {
     let error = of_execution(session.sql("SELECT * FROM t").await.unwrap().collect().await.unwrap_err());
     assert_eq!(error.code, crate::Code::ObjectGone, "{error}");
 }
+
+#[tokio::test]
+async fn a_json_column_of_several_kinds_is_text() {
+    let objects = [("a.json", b"{\"name\":1}\n{\"name\":\"x\"}\n{\"name\":true}\n{\"name\":1.50}\n".to_vec())];
+    let world = World::new(Format::Json, COLUMNS, &[], &objects).await;
+    assert_eq!(world.rows("SELECT name FROM t").await, ["1", "1.50", "true", "x"]);
+}
+
+#[tokio::test]
+async fn broken_parquet_is_found_among_good_objects() {
+    use arrow::array::Int64Array;
+    let good = parquet_of(&RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1])) as _)]).unwrap());
+    let mut lying = good.clone();
+    let length = lying.len();
+    lying[length - 8..length - 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    for bad in [b"PAR1".to_vec(), good[..length - 5].to_vec(), lying] {
+        let world = World::new(Format::Parquet, COLUMNS, &[], &[("a.parquet", good.clone()), ("b.parquet", bad)]).await;
+        let input = world.input().await;
+        let error = first_unreadable_parquet(&world.store, &[input]).await.unwrap();
+        assert_eq!(error.code, crate::Code::BadObject, "{error}");
+        assert_eq!(error.object.unwrap().object, "raw/t/b.parquet");
+    }
+}

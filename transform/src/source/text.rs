@@ -235,6 +235,8 @@ impl TextReader {
             self.wanted.fields().iter().map(|field| field.as_ref().clone().with_name(key(field))).collect();
         let decoder = arrow::json::ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_batch_size(self.batch_size)
+            // A column of several kinds of values is declared a string.
+            .with_coerce_primitive(true)
             .build_decoder()
             .map_err(|error| Error::new(Code::UnsupportedType, error.to_string()))?;
         Ok(RecordDecoder::Json { decoder: Box::new(decoder), wanted: Arc::clone(&self.wanted) })
