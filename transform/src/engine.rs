@@ -144,11 +144,14 @@ impl Engine {
     }
 
     /// Runs what is due of the named transforms, in dependency order. One that reads from a failed one is not run.
+    ///
+    /// With `full_refresh`, each table is rebuilt from all of its source, also where nothing is new.
     pub async fn run(
         &self,
         project: &Project,
         checked: &Checked,
         names: &BTreeSet<TableName>,
+        full_refresh: bool,
         stamp: &Stamp,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Vec<Outcome> {
@@ -168,6 +171,7 @@ impl Engine {
                 limits: &self.limits,
                 transform,
                 planned,
+                full_refresh,
                 stamp,
                 progress,
                 ledger: Ledger::new(self.root.clone(), &target),

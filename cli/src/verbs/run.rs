@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use transform::{Code, Error, Outcome, Receipt, Result};
+use transform::{Outcome, Receipt, Result};
 
 use super::catalog::{findings, report_changes};
 use super::check::write_mode;
@@ -16,10 +16,6 @@ use crate::{edge, folder};
 
 /// Brings the catalog up to date, then runs what is due.
 pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, screen: &mut Screen) -> Result<Verdict> {
-    if full_refresh {
-        return Err(Error::new(Code::NotSupported, "`--full-refresh` is not built into this version")
-            .help("a transform with `@write: overwrite` is rebuilt whenever its inputs or its SQL change"));
-    }
     let (project, mut errors) = folder::read(&args.project)?;
     let engine = edge::engine(args)?;
     let names = chosen(&project, names)?;
@@ -39,7 +35,8 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
             ticking.tick();
         }
     });
-    let outcomes = engine.run(&project, &checked, &names, &edge::stamp(), &|progress| bar.follow(progress)).await;
+    let outcomes =
+        engine.run(&project, &checked, &names, full_refresh, &edge::stamp(), &|progress| bar.follow(progress)).await;
     ticker.abort();
     bar.clear();
 

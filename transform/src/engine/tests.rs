@@ -166,7 +166,7 @@ impl World {
     }
 
     /// What `unglue run` does.
-    async fn run(&self) -> Result<Vec<Outcome>> {
+    async fn run(&self, full_refresh: bool) -> Result<Vec<Outcome>> {
         let files = self.sql.iter().map(|(file, text)| (file.clone(), text.clone().into_bytes())).collect();
         let (project, errors) = Project::parse(files);
         assert!(errors.is_empty(), "{errors:?}");
@@ -180,12 +180,16 @@ impl World {
         let names = project.transforms().iter().map(|transform| transform.target.clone()).collect();
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let stamp = Stamp { at: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(call), seed: call.to_string() };
-        Ok(engine.run(&project, &checked, &names, &stamp, &|_| {}).await)
+        Ok(engine.run(&project, &checked, &names, full_refresh, &stamp, &|_| {}).await)
     }
 
     /// Runs of each transform that succeeded, and the first error.
     async fn runs(&self) -> (Vec<String>, Option<Error>) {
-        match self.run().await {
+        self.invoke(false).await
+    }
+
+    async fn invoke(&self, full_refresh: bool) -> (Vec<String>, Option<Error>) {
+        match self.run(full_refresh).await {
             Err(error) => (Vec::new(), Some(error)),
             Ok(outcomes) => {
                 let mut done = Vec::new();
@@ -404,4 +408,34 @@ async fn now_is_bound_to_the_run() {
     world.runs().await;
     let times: BTreeSet<String> = world.rows("rows").await.iter().map(|row| row[2..].to_owned()).collect();
     assert_eq!(times, BTreeSet::from(["1970-01-01T00:00:00".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_full_refresh_rebuilds_and_later_files_are_still_added_once() {
+    for kind in [Kind::Uploads, Kind::Files] {
+        for write in (1..).step_by(3) {
+            let mut world = World::two_days(kind, write % 2 == 0).await;
+            world.runs().await;
+            // Rows that the new definition would not give.
+            world.sql.insert("sql/out/rows.sql".into(), APPEND.replace("amount > 0", "amount > 1.7"));
+            assert_eq!(world.runs().await.0, Vec::<String>::new(), "what was appended stays");
+            world.fuse.store(write, Ordering::SeqCst);
+            world.invoke(true).await;
+            let died = world.fuse.load(Ordering::SeqCst) <= 0;
+            world.fuse.store(i64::MAX, Ordering::SeqCst);
+            world.upload("raw/t/3.csv", "id,at,amount\n5,2026-11-02,5\n").await;
+            let (_, failed) = world.runs().await;
+            assert!(failed.is_none(), "{kind:?} {write}: {failed:?}");
+            world.invoke(true).await;
+            world.upload("raw/t/4.csv", "id,at,amount\n6,2026-11-02,6\n7,2026-11-07,7\n").await;
+            world.runs().await;
+            let rows =
+                ["2|2.0|2026-11-02", "4|4.0|2026-11-02", "5|5.0|2026-11-02", "6|6.0|2026-11-02", "7|7.0|2026-11-07"];
+            assert_eq!(world.rows("rows").await, rows, "{kind:?} {write}");
+            assert_eq!(world.rows("total").await, ["5|24"], "{kind:?} {write}");
+            if !died {
+                break;
+            }
+        }
+    }
 }
