@@ -1,7 +1,7 @@
 //! The catalog: where tables and partitions are recorded.
 
 #[cfg(any(test, feature = "testing"))]
-pub mod contract;
+pub(crate) mod contract;
 mod embedded;
 
 use std::fmt::Debug;

@@ -15,7 +15,6 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::{FutureExt, StreamExt};
 use object_store::ObjectStore;
-use object_store::path::Path;
 
 use crate::checks;
 use crate::code::Code;
@@ -32,7 +31,7 @@ use crate::stage::Stage;
 use crate::store::DataRoot;
 use crate::table::{Column, TableName};
 use crate::transform::Transform;
-use crate::write::{WriteSpec, WrittenFile, properties, write};
+use crate::write::{Destination, WriteSpec, WrittenFile, properties, write};
 
 /// What to execute.
 pub(crate) struct Job<'a> {
@@ -49,7 +48,7 @@ pub(crate) struct Job<'a> {
     pub(crate) attempt: &'a str,
     pub(crate) stage: &'a Stage,
     /// Where the n-th file goes, by its partition.
-    pub(crate) destination: &'a (dyn Fn(&[Option<String>], usize) -> Result<Path> + Send + Sync),
+    pub(crate) destination: &'a Destination<'a>,
     /// Counts the bytes read so far.
     pub(crate) bytes_read: Arc<AtomicU64>,
 }

@@ -13,13 +13,16 @@ use crate::error::{Error, Result};
 use crate::store::{DataRoot, storage};
 use crate::table::{Table, TableName};
 
+/// Values of a partition's keys, shared by its objects.
+pub(crate) type PartitionValues = Arc<Vec<Option<String>>>;
+
 /// One object of a table, with the partition it belongs to.
 #[derive(Debug, Clone)]
 pub(crate) struct InputObject {
     /// Path, size, etag and version as listed: a read must see exactly this version.
     pub(crate) meta: ObjectMeta,
     /// Values of the table's partition keys, shared by the objects of a partition.
-    pub(crate) partition: Arc<Vec<Option<String>>>,
+    pub(crate) partition: PartitionValues,
 }
 
 /// A table together with the objects that a run reads of it.
@@ -77,7 +80,7 @@ fn folders<'a>(own: Path, locations: impl Iterator<Item = &'a Path>) -> Vec<Path
 }
 
 /// The object with its partition, if it holds rows of one of the locations.
-fn belongs(meta: ObjectMeta, locations: &HashMap<Path, Arc<Vec<Option<String>>>>) -> Option<InputObject> {
+fn belongs(meta: ObjectMeta, locations: &HashMap<Path, PartitionValues>) -> Option<InputObject> {
     if meta.size == 0 {
         return None;
     }

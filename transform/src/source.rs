@@ -23,7 +23,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
 
 use crate::error::Error;
-use crate::inputs::{Input, InputObject};
+use crate::inputs::{Input, InputObject, PartitionValues};
 use crate::partition;
 use crate::table::{Column, Format, Table};
 
@@ -69,7 +69,7 @@ impl SourceTable {
     /// The objects as DataFusion's files, with typed partition values.
     fn files(&self, objects: &[&InputObject]) -> Result<Vec<PartitionedFile>> {
         let mut files = Vec::with_capacity(objects.len());
-        let mut current: Option<(&Arc<Vec<Option<String>>>, Vec<ScalarValue>)> = None;
+        let mut current: Option<(&PartitionValues, Vec<ScalarValue>)> = None;
         for object in objects {
             let values = match &current {
                 Some((partition, values)) if Arc::ptr_eq(partition, &object.partition) => values.clone(),

@@ -67,6 +67,7 @@ impl From<TableName> for String {
 
 /// A column of a table, or a partition key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Column {
     /// Lower-case name.
     pub name: String,
@@ -102,6 +103,7 @@ impl fmt::Display for Format {
 
 /// Options of [`Format::Csv`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CsvOptions {
     /// Between fields.
     pub delimiter: char,
@@ -117,6 +119,7 @@ impl Default for CsvOptions {
 
 /// A table of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Table {
     /// Name.
     pub name: TableName,
@@ -141,6 +144,7 @@ pub struct Table {
 
 /// One partition: a value for each key, and where its objects lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Partition {
     /// Values as text in the order of the table's keys; `None` is SQL NULL.
     pub values: Vec<Option<String>>,

@@ -30,6 +30,9 @@ pub(crate) use statistics::ColumnStatistics;
 /// Values of a partition's keys, in their order; empty for an unpartitioned table.
 pub(crate) type PartitionValues = Vec<Option<String>>;
 
+/// The path of the n-th file, by its partition.
+pub(crate) type Destination<'a> = dyn Fn(&[Option<String>], usize) -> Result<Path> + Send + Sync + 'a;
+
 /// What to write, and where.
 pub(crate) struct WriteSpec<'a> {
     /// Schema of the files: the first columns of the stream. Those after them are the partition keys.
@@ -41,7 +44,7 @@ pub(crate) struct WriteSpec<'a> {
     /// More partitions than this stop the write.
     pub(crate) max_partitions: usize,
     /// Where the n-th file goes, by its partition.
-    pub(crate) destination: &'a (dyn Fn(&[Option<String>], usize) -> Result<Path> + Send + Sync),
+    pub(crate) destination: &'a Destination<'a>,
     /// Distinguishes this attempt from others of the same run.
     pub(crate) attempt: &'a str,
 }
@@ -179,7 +182,7 @@ fn ranges(keys: &[ArrayRef], rows: usize) -> Result<Vec<Range<usize>>> {
         return Ok(Vec::new());
     }
     if keys.is_empty() {
-        return Ok(vec![0..rows]);
+        return Ok(std::iter::once(0..rows).collect());
     }
     Ok(arrow::compute::partition(keys).map_err(internal)?.ranges())
 }

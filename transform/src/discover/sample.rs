@@ -1,6 +1,7 @@
 //! Samples of a table's objects: the start of texts, the footers of Parquet.
 
 use std::io::Read;
+use std::ops::Range;
 
 use arrow::datatypes::Schema as ArrowSchema;
 use bytes::Bytes;
@@ -120,7 +121,7 @@ async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
     Ok(Content::Text { text, complete, encoding })
 }
 
-async fn range(root: &DataRoot, object: &Object, range: std::ops::Range<u64>) -> Result<Bytes> {
+async fn range(root: &DataRoot, object: &Object, range: Range<u64>) -> Result<Bytes> {
     root.store().get_range(&object.path, range).await.map_err(|error| storage(&object.url, error))
 }
 
@@ -161,7 +162,7 @@ async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMet
     let mut decoder = ParquetMetaDataPushDecoder::try_new(object.size)
         .map_err(not_parquet)?
         .with_page_index_policy(PageIndexPolicy::Skip);
-    let mut wanted = vec![object.size.saturating_sub(FOOTER)..object.size];
+    let mut wanted: Vec<Range<u64>> = std::iter::once(object.size.saturating_sub(FOOTER)..object.size).collect();
     loop {
         if wanted.iter().any(|range| range.end - range.start > LARGEST_FOOTER) {
             return Err(

@@ -12,7 +12,7 @@ use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::utils::conjunction;
 
 use super::{fields, to_datafusion, typed_values};
-use crate::inputs::InputObject;
+use crate::inputs::{InputObject, PartitionValues};
 use crate::table::{Column, Table};
 
 /// Whether a filter can be decided from the partition keys alone.
@@ -33,7 +33,7 @@ pub(super) fn matching<'a>(
     let Some(filter) = conjunction(on_keys) else {
         return Ok(objects.iter().collect());
     };
-    let mut partitions: Vec<&Arc<Vec<Option<String>>>> = Vec::new();
+    let mut partitions: Vec<&PartitionValues> = Vec::new();
     let mut partition_of = Vec::with_capacity(objects.len());
     for object in objects {
         // Objects come sorted by path, so those of one partition are neighbours.
@@ -47,12 +47,7 @@ pub(super) fn matching<'a>(
 }
 
 /// One boolean a partition: whether the filter is true for its values.
-fn evaluate(
-    state: &dyn Session,
-    table: &Table,
-    partitions: &[&Arc<Vec<Option<String>>>],
-    filter: Expr,
-) -> Result<Vec<bool>> {
+fn evaluate(state: &dyn Session, table: &Table, partitions: &[&PartitionValues], filter: Expr) -> Result<Vec<bool>> {
     let mut columns: Vec<Vec<ScalarValue>> = vec![Vec::with_capacity(partitions.len()); table.partition_keys.len()];
     for values in partitions {
         for (column, value) in columns.iter_mut().zip(typed_values(table, values).map_err(to_datafusion)?) {

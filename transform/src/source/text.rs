@@ -220,7 +220,7 @@ impl TextReader {
             .with_batch_size(self.batch_size)
             .with_projection(projection)
             .build_decoder();
-        Ok(RecordDecoder::Csv { decoder, arrangement, wanted: Arc::clone(&self.wanted) })
+        Ok(RecordDecoder::Csv { decoder: Box::new(decoder), arrangement, wanted: Arc::clone(&self.wanted) })
     }
 
     /// A decoder for JSON lines. Keys are matched to columns as the table's `mapping.<column>` parameters say.
@@ -238,7 +238,7 @@ impl TextReader {
             .with_batch_size(self.batch_size)
             .build_decoder()
             .map_err(|error| Error::new(Code::UnsupportedType, error.to_string()))?;
-        Ok(RecordDecoder::Json { decoder, wanted: Arc::clone(&self.wanted) })
+        Ok(RecordDecoder::Json { decoder: Box::new(decoder), wanted: Arc::clone(&self.wanted) })
     }
 }
 
@@ -309,9 +309,9 @@ impl Reading {
 /// Decodes records into batches of the wanted columns.
 pub(super) enum RecordDecoder {
     /// `arrangement` says for each wanted column which decoded one it is, if any.
-    Csv { decoder: arrow::csv::reader::Decoder, arrangement: Vec<Option<usize>>, wanted: SchemaRef },
+    Csv { decoder: Box<arrow::csv::reader::Decoder>, arrangement: Vec<Option<usize>>, wanted: SchemaRef },
     /// Missing keys are NULL by the decoder itself.
-    Json { decoder: arrow::json::reader::Decoder, wanted: SchemaRef },
+    Json { decoder: Box<arrow::json::reader::Decoder>, wanted: SchemaRef },
 }
 
 impl RecordDecoder {
