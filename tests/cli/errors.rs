@@ -22,10 +22,18 @@ const UNPROVOKED: [(&str, &str); 4] = [
 
 /// Compares the output with the snapshot of a code. It must have that error, and no other.
 fn assert_error(code: &str, output: &Output) {
-    let printed: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error")).collect();
-    let expected = format!("error[{code}]: ");
-    assert!(printed.len() == 1 && printed[0].starts_with(&expected), "not just {expected}\n{output}");
+    assert_eq!(printed_codes(output), [code], "{output}");
+    snapshot(code, output);
+}
+
+/// Here, and not where it is called, so that all snapshots are named alike.
+fn snapshot(code: &str, output: &Output) {
     insta::assert_snapshot!(code.to_owned(), output);
+}
+
+fn printed_codes(output: &Output) -> Vec<&str> {
+    let after = output.stderr.lines().filter_map(|line| line.strip_prefix("error["));
+    after.filter_map(|line| Some(line.split_once("]: ")?.0)).collect()
 }
 
 #[test]
@@ -41,7 +49,8 @@ fn every_code_has_a_snapshot() {
         .collect();
     let unprovoked: BTreeSet<String> = UNPROVOKED.iter().map(|(code, _)| (*code).to_owned()).collect();
 
-    let missing: Vec<&String> = codes.iter().filter(|code| !snapshots.contains(*code) && !unprovoked.contains(*code)).collect();
+    let missing: Vec<&String> =
+        codes.iter().filter(|code| !snapshots.contains(*code) && !unprovoked.contains(*code)).collect();
     assert!(missing.is_empty(), "codes without a snapshot: {missing:?}");
     let needless: Vec<&String> = unprovoked.iter().filter(|code| snapshots.contains(*code)).collect();
     assert!(needless.is_empty(), "codes that are provoked after all: {needless:?}");

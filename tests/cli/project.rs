@@ -94,7 +94,10 @@ impl Project {
         let output = command.output().expect("the program starts");
         let folder = fs::canonicalize(self.folder.path()).expect("the project's folder");
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        Output::new(&arguments, &output, &folder)
+        // Behind a wrapper, the program stands among the arguments.
+        let program = arguments.iter().position(|argument| argument == env!("CARGO_BIN_EXE_unglue"));
+        let arguments = &arguments[program.map_or(0, |program| program + 1)..];
+        Output::new(arguments, &output, &folder)
     }
 
     /// `unglue check`.

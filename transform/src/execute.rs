@@ -110,6 +110,9 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
     let memory = MemoryConsumer::new("parquet writer").register(&runtime.env.memory_pool);
     let files = match write(stream, &spec, job.stage, memory).await {
         Ok(files) => files,
+        Err(error) if error.code == Code::TooManyPartitions => {
+            return Err(error.maybe_at(job.transform.settings.max_partitions.at.clone()));
+        }
         Err(error) => return Err(name_object(error, &pinned, &inputs).await),
     };
     Ok(Executed {

@@ -148,7 +148,11 @@ fn checked(
     check(transform.query.as_ref().clone(), state, source_of).map_err(|error| diagnose::errors(&error, &subject))
 }
 
-/// The first word of the query.
+/// The first word of a transform's query.
+pub(crate) fn query_start(transform: &Transform) -> Option<Location> {
+    start(&Text::of_file(&transform.file))
+}
+
 fn start(text: &Text<'_>) -> Option<Location> {
     text.location(diagnose::text::Extent { first: 0, last: 0 })
 }

@@ -8,6 +8,9 @@ use crate::args::{Args, CatalogAction};
 use crate::screen::{Screen, count};
 use crate::{edge, folder};
 
+/// Types that are wider than this, such as long structs, do not push all comments to the right.
+const WIDEST_TYPE: usize = 24;
+
 /// Brings the catalog up to date, shows it, or says what would change.
 pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: &mut Screen) -> Result<Verdict> {
     let engine = edge::engine(args)?;
@@ -21,12 +24,13 @@ pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: 
         screen.json(&discovery)?;
     } else {
         report_changes(&discovery, screen);
-        if !discovery.is_change() {
-            screen.note("the catalog is up to date");
-        }
     }
+    let is_change = discovery.is_change();
     let findings = findings(discovery);
     screen.errors(&findings);
+    if !is_change && findings.is_empty() {
+        screen.note("the catalog is up to date");
+    }
     Ok(Verdict::of(!findings.is_empty()))
 }
 
@@ -77,9 +81,13 @@ async fn show(catalog: &dyn Catalog, screen: &mut Screen) -> Result<Verdict> {
         if let Some(description) = &table.description {
             screen.line(format!("    {description}"));
         }
-        for column in table.columns.iter().chain(&table.partition_keys) {
-            let comment = column.comment.as_ref().map_or_else(String::new, |comment| format!("  {comment}"));
-            screen.line(format!("    {:<28} {}{comment}", column.name, column.hive_type));
+        let columns = || table.columns.iter().chain(&table.partition_keys);
+        let names = columns().map(|column| column.name.chars().count()).max().unwrap_or(0);
+        let types = columns().map(|column| column.hive_type.to_string().len()).max().unwrap_or(0).min(WIDEST_TYPE);
+        for column in columns() {
+            let comment = column.comment.as_deref().unwrap_or_default();
+            let line = format!("    {:<names$}  {:<types$}  {comment}", column.name, column.hive_type.to_string());
+            screen.line(line.trim_end());
         }
         if !table.partition_keys.is_empty() {
             let keys: Vec<&str> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();

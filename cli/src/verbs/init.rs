@@ -45,6 +45,7 @@ pub(super) fn init(args: &Args, screen: &mut Screen) -> Result<Verdict> {
 fn write(path: &Path, text: &str) -> Result<()> {
     let unwritable = |error: std::io::Error| {
         Error::new(Code::PermissionDenied, format!("`{}` cannot be written: {error}", path.display()))
+            .help("name a folder that may be written with `--project`")
     };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(unwritable)?;

@@ -43,12 +43,12 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
     ticker.abort();
     bar.clear();
 
-    let failed = report(outcomes, screen)?;
-    Ok(Verdict::of(failed || !errors.is_empty() || !findings.is_empty()))
+    errors.extend(findings);
+    Ok(Verdict::of(report(outcomes, errors, screen)?))
 }
 
-/// Prints receipts and errors; whether anything failed.
-fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
+/// Prints receipts and the errors of the runs; whether anything failed. `known` are errors that were printed before.
+fn report(outcomes: Vec<Outcome>, known: Vec<Error>, screen: &mut Screen) -> Result<bool> {
     let mut receipts = Vec::new();
     let mut errors = Vec::new();
     let mut idle = Vec::new();
@@ -66,7 +66,7 @@ fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
             }
         }
     }
-    let failed = !errors.is_empty() || !waiting.is_empty();
+    let failed = !errors.is_empty() || !waiting.is_empty() || !known.is_empty();
     screen.errors(&errors);
     for (transform, upstream) in &waiting {
         screen.note(format!("{transform}: not run, because `{upstream}` failed"));
@@ -76,6 +76,7 @@ fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
             .iter()
             .map(|(transform, upstream)| json!({"transform": transform, "waits_for": upstream}))
             .collect();
+        let errors: Vec<&Error> = known.iter().chain(&errors).collect();
         screen.json(&json!({"runs": receipts, "errors": errors, "up_to_date": idle, "waiting": waiting}))?;
         return Ok(failed);
     }

@@ -1,10 +1,11 @@
 //! Errors of the machine, the storage and the command line.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::assert_error;
-use crate::project::Project;
+use crate::project::{MORE_ORDERS, Project};
 
 fn shop_with_transform() -> Project {
     let project = Project::shop();
@@ -19,30 +20,50 @@ fn out_of_memory() {
     assert_error("out-of-memory", &project.run(["run", "--memory", "1KB"]));
 }
 
-/// A file system of a few kilobytes, mounted where only this process sees it.
+/// A file system of a few kilobytes over the data folder, mounted where only the program sees it.
 #[test]
 fn disk_full() {
     let project = shop_with_transform();
-    let script = "mkdir data/sales && mount -t tmpfs -o size=4k tmpfs data/sales && exec \"$@\"";
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c"]).current_dir(project.path(""));
-    let can_mount = unshare.arg("mkdir small && exec mount -t tmpfs tmpfs small").output();
-    if !can_mount.is_ok_and(|output| output.status.success()) {
-        eprintln!("not tested: this machine lets no user mount a file system");
-        return;
+    let script = "cp -r data kept && mount -t tmpfs -o size=32k tmpfs data && cp -r kept/. data && exec \"$0\" \"$@\"";
+    let command = project.command(["run"]);
+    match unshared(&["--user", "--map-root-user", "--mount"], "mount -t tmpfs tmpfs data", script, &command) {
+        Some(command) => assert_error("disk-full", &project.wait(command)),
+        None => eprintln!("not tested: this machine lets no user mount a file system"),
     }
-    let program = project.command(["run"]);
-    let mut mounted = Command::new("unshare");
-    mounted.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
-    mounted.arg(program.get_program()).args(program.get_args()).current_dir(project.path(""));
-    assert_error("disk-full", &project.wait(mounted));
 }
 
 #[test]
 fn permission_denied() {
     let project = shop_with_transform();
-    project.write("not-a-folder", "");
-    assert_error("permission-denied", &project.run(["run", "--temp", "not-a-folder"]));
+    project.run_well();
+    project.write("data/raw/orders/orders-2026-11-21.csv", MORE_ORDERS);
+    let ledger = project.path("data/_unglue/sales/orders/inputs");
+    fs::set_permissions(&ledger, fs::Permissions::from_mode(0o555)).expect("new permissions");
+    let command = project.command(["run"]);
+    let is_root = fs::write(ledger.join("probe"), "").is_ok();
+    if !is_root {
+        return assert_error("permission-denied", &project.wait(command));
+    }
+    // A user of its own who owns root's files, and may no more than their permissions say.
+    match unshared(&["--user"], "! touch data/_unglue/sales/orders/inputs/probe", "exec \"$0\" \"$@\"", &command) {
+        Some(command) => assert_error("permission-denied", &project.wait(command)),
+        None => eprintln!("not tested: nothing is forbidden to root, and this machine lets it be no one else"),
+    }
+}
+
+/// The command, run by a script under `unshare`; `None` on machines where the probe does not succeed there.
+fn unshared(options: &[&str], probe: &str, script: &str, command: &Command) -> Option<Command> {
+    let sh = |script: &str| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(options).args(["sh", "-c", script]).current_dir(command.get_current_dir().expect("a folder"));
+        unshare
+    };
+    if !sh(probe).output().is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let mut unshare = sh(script);
+    unshare.arg(command.get_program()).args(command.get_args());
+    Some(unshare)
 }
 
 #[test]
