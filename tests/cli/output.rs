@@ -101,9 +101,12 @@ fn without_last_part(line: &str) -> String {
 
 /// `sales/orders/part-[run]-….parquet (1.2 kB)`, and sums with such files in them.
 fn without_parquet_sizes(line: &str) -> String {
-    match line.split_once("/part-[run]") {
-        Some((folder, _)) => format!("{folder}/part-[run].parquet ([size])\n"),
-        None => line.to_owned(),
+    let found =
+        line.split_once("/part-[run]").and_then(|(folder, file)| Some((folder, file.split_once(".parquet")?.1)));
+    let Some((folder, after)) = found else { return line.to_owned() };
+    match after.strip_prefix(" (").and_then(|size| size.split_once(')')) {
+        Some((_, after)) => format!("{folder}/part-[run].parquet ([size]){after}"),
+        None => format!("{folder}/part-[run].parquet{after}"),
     }
 }
 

@@ -23,13 +23,15 @@ pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: 
     if screen.is_json() {
         screen.json(&discovery)?;
     } else {
-        report_changes(&discovery, screen);
+        changes(&discovery).for_each(|line| screen.line(line));
     }
     let is_change = discovery.is_change();
     let findings = findings(discovery);
     screen.errors(&findings);
     if !is_change && findings.is_empty() {
         screen.note("the catalog is up to date");
+    } else if is_change && action.is_some() {
+        screen.note("nothing was changed yet: `unglue catalog` does it");
     }
     Ok(Verdict::of(!findings.is_empty()))
 }
@@ -40,11 +42,10 @@ pub(super) fn findings(discovery: Discovery) -> Vec<Error> {
     discovery.findings.into_iter().chain(of_tables).collect()
 }
 
-/// What changed, a line a table; nothing for tables that stayed as they were.
-pub(super) fn report_changes(discovery: &Discovery, screen: &mut Screen) {
-    for change in discovery.tables.iter().filter(|change| change.is_change()) {
-        screen.note(format!("{}: {}", change.table, summary(change)));
-    }
+/// What changes, a line a table; nothing for tables that stay as they are.
+pub(super) fn changes(discovery: &Discovery) -> impl Iterator<Item = String> {
+    let changed = discovery.tables.iter().filter(|change| change.is_change());
+    changed.map(|change| format!("{}: {}", change.table, summary(change)))
 }
 
 fn summary(change: &TableChange) -> String {
@@ -52,16 +53,16 @@ fn summary(change: &TableChange) -> String {
     let mut parts = Vec::new();
     if change.created {
         parts.push(format!(
-            "created with {} from {}",
+            "new table with {} from {}",
             count(columns, "column"),
             count(change.objects as u64, "object")
         ));
     } else if columns > 0 {
         let names: Vec<&str> = change.columns_added.iter().map(|column| column.name.as_str()).collect();
-        parts.push(format!("{} added ({})", count(columns, "column"), names.join(", ")));
+        parts.push(format!("{} ({})", count(columns, "new column"), names.join(", ")));
     }
     if !change.partitions_added.is_empty() {
-        parts.push(format!("{} added", count(change.partitions_added.len() as u64, "partition")));
+        parts.push(count(change.partitions_added.len() as u64, "new partition"));
     }
     parts.join(", ")
 }

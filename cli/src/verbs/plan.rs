@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use transform::{Code, Error, PlannedRun, Project, Result, TableName};
 
 use super::check::write_mode;
-use super::{Verdict, chosen};
+use super::{Verdict, by_place, chosen};
 use crate::args::Args;
 use crate::screen::{Screen, bytes, count};
 use crate::{edge, folder};
@@ -21,6 +21,7 @@ pub(super) async fn plan(args: &Args, names: &[String], arrivals: &[String], scr
     }
     let mut checked = engine.check(&project).await?;
     errors.append(&mut checked.errors);
+    by_place(&mut errors);
     screen.errors(&errors);
     let runs = engine.plan(&project, &checked, &names).await?;
     if screen.is_json() {

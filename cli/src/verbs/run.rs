@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 use transform::{Code, Error, Outcome, Receipt, Result};
 
-use super::catalog::{findings, report_changes};
+use super::catalog::{changes, findings};
 use super::check::write_mode;
-use super::{Verdict, chosen};
+use super::{Verdict, by_place, chosen};
 use crate::args::Args;
 use crate::progress::Bar;
 use crate::screen::{Screen, bytes, count};
@@ -24,11 +24,12 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
     let engine = edge::engine(args)?;
     let names = chosen(&project, names)?;
     let discovery = engine.discover(&project).await?;
-    report_changes(&discovery, screen);
+    changes(&discovery).for_each(|line| screen.note(line));
     let findings = findings(discovery);
     screen.errors(&findings);
     let mut checked = engine.check(&project).await?;
     errors.append(&mut checked.errors);
+    by_place(&mut errors);
     screen.errors(&errors);
 
     let bar = Arc::new(Bar::new());
