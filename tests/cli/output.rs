@@ -63,7 +63,8 @@ impl Output {
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "$ unglue {}", self.arguments.join(" "))?;
+        let call = format!("$ unglue {}", self.arguments.join(" "));
+        writeln!(f, "{}", call.trim_end())?;
         writeln!(f, "exit code {}", self.code)?;
         for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             if !text.is_empty() {

@@ -77,6 +77,7 @@ fn an_arrival_is_planned() {
     project.write("sql/marts/people.sql", "SELECT customer_id, name FROM raw.customers\n");
     let arrival = "raw/orders/orders-2026-11-21.csv";
     insta::assert_snapshot!("arrival", project.run(["plan", "--arrival", arrival]));
+    // Rows that were joined before stay as they are.
     insta::assert_snapshot!("arrival_of_a_lookup", project.run(["plan", "--arrival", "raw/customers/customers.csv"]));
     insta::assert_snapshot!("arrival_outside_of_tables", project.run(["plan", "--arrival", "elsewhere.csv"]));
     let url = format!("file://{}/data/{arrival}", project.path("").canonicalize().expect("the folder").display());
@@ -102,6 +103,15 @@ fn a_failure_stops_what_follows() {
     insta::assert_snapshot!("failure", project.run(["run"]));
     project.write("data/raw/orders/orders-2026-11-21.csv", MORE_ORDERS);
     insta::assert_snapshot!("after_the_failure", project.run(["run"]));
+}
+
+/// So does an error in a SQL file.
+#[test]
+fn an_error_stops_what_follows() {
+    let project = shop();
+    project.write("sql/sales/orders.sql", ORDERS_SQL.replace("o.status", "o.stauts"));
+    insta::assert_snapshot!("error_upstream", project.run(["run"]));
+    insta::assert_snapshot!("error_upstream_by_name", project.run(["run", "marts.best"]));
 }
 
 #[test]

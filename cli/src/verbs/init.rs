@@ -34,6 +34,10 @@ pub(super) fn init(args: &Args, screen: &mut Screen) -> Result<Verdict> {
         )
         .help("name an empty folder with `--project`"));
     }
+    if args.project.exists() && !args.project.is_dir() {
+        return Err(Error::new(Code::Usage, format!("`{}` is not a folder", args.project.display()))
+            .help("name an empty folder with `--project`"));
+    }
     for (file, text) in FILES {
         write(&args.project.join(file), text)?;
         screen.line(*file);
