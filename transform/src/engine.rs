@@ -211,3 +211,6 @@ fn targets(project: &Project) -> BTreeSet<TableName> {
     let broken = project.broken().iter().cloned();
     project.transforms().iter().map(|transform| transform.target.clone()).chain(broken).collect()
 }
+
+#[cfg(test)]
+mod tests;

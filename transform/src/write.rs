@@ -201,3 +201,6 @@ fn values_at(keys: &[ArrayRef], row: usize) -> Result<PartitionValues> {
 fn internal(error: arrow::error::ArrowError) -> Error {
     Error::new(Code::Internal, error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

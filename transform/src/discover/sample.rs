@@ -1,7 +1,6 @@
 //! Samples of a table's objects: the start of texts, the footers of Parquet.
 
 use std::io::Read;
-use std::ops::Range;
 
 use arrow::datatypes::Schema as ArrowSchema;
 use bytes::Bytes;
@@ -121,7 +120,7 @@ async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
     Ok(Content::Text { text, complete, encoding })
 }
 
-async fn range(root: &DataRoot, object: &Object, range: Range<u64>) -> Result<Bytes> {
+async fn range(root: &DataRoot, object: &Object, range: std::ops::Range<u64>) -> Result<Bytes> {
     root.store().get_range(&object.path, range).await.map_err(|error| storage(&object.url, error))
 }
 
@@ -159,30 +158,40 @@ async fn footer(root: &DataRoot, object: &Object) -> Result<Content> {
 }
 
 async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMetaData> {
+    let tail = object.size.saturating_sub(FOOTER)..object.size;
+    let mut wanted = vec![tail.clone()];
+    let mut data = vec![range(root, object, tail).await?];
+    check_footer_length(&data[0], object.size)?;
     let mut decoder = ParquetMetaDataPushDecoder::try_new(object.size)
         .map_err(not_parquet)?
         .with_page_index_policy(PageIndexPolicy::Skip);
-    let mut wanted: Vec<Range<u64>> = std::iter::once(object.size.saturating_sub(FOOTER)..object.size).collect();
     loop {
-        if wanted.iter().any(|range| range.end - range.start > LARGEST_FOOTER) {
-            return Err(
-                Error::new(Code::BadObject, "the Parquet footer is larger than any real one").help("upload it again")
-            );
-        }
-        let data: Vec<Bytes> = futures::stream::iter(wanted.clone())
+        decoder.push_ranges(wanted, data).map_err(not_parquet)?;
+        wanted = match decoder.try_decode().map_err(not_parquet)? {
+            DecodeResult::Data(metadata) => return Ok(metadata),
+            DecodeResult::NeedsData(ranges) => ranges,
+            DecodeResult::Finished => {
+                return Err(Error::new(Code::Internal, "the Parquet decoder ended without a footer"));
+            }
+        };
+        data = futures::stream::iter(wanted.clone())
             .map(|wanted| range(root, object, wanted))
             .buffered(PARALLEL_READS)
             .try_collect()
             .await?;
-        decoder.push_ranges(wanted, data).map_err(not_parquet)?;
-        match decoder.try_decode().map_err(not_parquet)? {
-            DecodeResult::Data(metadata) => return Ok(metadata),
-            DecodeResult::NeedsData(ranges) => wanted = ranges,
-            DecodeResult::Finished => {
-                return Err(Error::new(Code::Internal, "the Parquet decoder ended without a footer"));
-            }
-        }
     }
+}
+
+/// The decoder trusts the length that the last 8 bytes give.
+fn check_footer_length(tail: &[u8], size: u64) -> Result<()> {
+    let length = match tail.last_chunk::<8>() {
+        Some([a, b, c, d, b'P', b'A', b'R', b'1']) => u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+        _ => return Err(not_parquet(ParquetError::General("the last bytes are not `PAR1`".to_owned()))),
+    };
+    if length + 12 > size || length > LARGEST_FOOTER {
+        return Err(not_parquet(ParquetError::General(format!("a footer of {length} bytes in {size}"))));
+    }
+    Ok(())
 }
 
 fn not_parquet(error: ParquetError) -> Error {

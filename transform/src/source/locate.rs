@@ -1,5 +1,6 @@
 //! Finds the record that could not be read: the object is read once more, record by record, only when a run has failed.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::records::Splitter;
+use super::spelling::spelling;
 use super::text::{RecordDecoder, TextReader, header_names, open};
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -46,7 +48,14 @@ async fn find(reader: &TextReader, store: &Arc<dyn ObjectStore>, meta: &ObjectMe
         _ => None,
     };
     let mut splitter = Splitter::new(csv.map(|options| options.quote as u8));
-    let mut search = Search { reader, csv, header: None, chunk: Vec::new(), object: meta.location.to_string() };
+    let mut search = Search {
+        reader,
+        csv,
+        header: None,
+        spelling: BTreeMap::new(),
+        chunk: Vec::new(),
+        object: meta.location.to_string(),
+    };
     while let Some(mut bytes) = input.try_next().await? {
         while !bytes.is_empty() {
             let (taken, record) = splitter.take(&bytes);
@@ -70,12 +79,17 @@ struct Search<'a> {
     reader: &'a TextReader,
     csv: Option<&'a CsvOptions>,
     header: Option<Vec<String>>,
+    /// As the object's beginning shows it.
+    spelling: BTreeMap<String, String>,
     chunk: Vec<(u64, Vec<u8>)>,
     object: String,
 }
 
 impl Search<'_> {
     fn add(&mut self, record: (u64, Vec<u8>)) -> Result<Option<Error>> {
+        if self.csv.is_none() {
+            self.spelling.extend(spelling(&record.1, &self.reader.wanted));
+        }
         if let (Some(options), None) = (self.csv, &self.header) {
             self.header = header_names(&record.1, options);
             return Ok(None);
@@ -87,7 +101,7 @@ impl Search<'_> {
     fn decoder(&self) -> Result<RecordDecoder> {
         match (self.csv, &self.header) {
             (Some(options), Some(header)) => self.reader.csv_decoder(header, options),
-            _ => self.reader.json_decoder(),
+            _ => self.reader.json_decoder(&self.spelling),
         }
     }
 

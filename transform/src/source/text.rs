@@ -3,11 +3,12 @@
 //! CSV columns are found by the header of each object, so that a reordered header swaps nothing; DataFusion's own reader
 //! goes by position. A column that an object lacks is NULL.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -26,6 +27,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::locate::explain_failure;
 use super::records::{Codec, Splitter, decompress};
+use super::spelling::spelling;
 use super::to_datafusion;
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -164,7 +166,10 @@ impl TextReader {
                 let decoder = self.csv_decoder(&header, options).map_err(|e| e.in_object(&meta.location, Some(1)))?;
                 (decoder, pending)
             }
-            _ => (self.json_decoder()?, Bytes::new()),
+            _ => {
+                let start = input.try_next().await?.unwrap_or_default();
+                (self.json_decoder(&spelling(&start, &self.wanted))?, start)
+            }
         };
         let reading = Reading { store, meta, input, pending, ended: false, decoder };
         Ok(stream::try_unfold((self, reading), |(reader, mut reading)| async move {
@@ -223,17 +228,11 @@ impl TextReader {
         Ok(RecordDecoder::Csv { decoder: Box::new(decoder), arrangement, wanted: Arc::clone(&self.wanted) })
     }
 
-    /// A decoder for JSON lines. Keys are matched to columns as the table's `mapping.<column>` parameters say.
-    pub(super) fn json_decoder(&self) -> Result<RecordDecoder> {
-        let fields: Vec<Field> = self
-            .wanted
-            .fields()
-            .iter()
-            .map(|field| match self.table.parameters.get(&format!("mapping.{}", field.name())) {
-                Some(key) => field.as_ref().clone().with_name(key),
-                None => field.as_ref().clone(),
-            })
-            .collect();
+    /// A decoder for JSON lines; `spelling` says which keys an object writes in its own way.
+    pub(super) fn json_decoder(&self, spelling: &BTreeMap<String, String>) -> Result<RecordDecoder> {
+        let key = |field: &FieldRef| spelling.get(field.name()).unwrap_or(field.name()).clone();
+        let fields: Vec<Field> =
+            self.wanted.fields().iter().map(|field| field.as_ref().clone().with_name(key(field))).collect();
         let decoder = arrow::json::ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_batch_size(self.batch_size)
             .build_decoder()
