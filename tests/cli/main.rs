@@ -4,6 +4,9 @@
 //! `INSTA_UPDATE=always cargo nextest run --workspace --test cli` writes the snapshots anew. Read what changed: a snapshot shows
 //! what the output should be, not what it happens to be.
 
+// Clippy takes only the bodies of `#[test]` functions for tests.
+#![allow(clippy::expect_used)]
+
 mod catalog;
 mod diagnostics;
 mod docs;
