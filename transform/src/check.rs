@@ -8,11 +8,12 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::plan::{Planned, plan};
+use crate::plan::{Planned, plan, query_start};
 use crate::project::Project;
+use crate::registration::register;
 use crate::settings::WriteMode;
 use crate::source::table_schema;
-use crate::table::TableName;
+use crate::table::{Table, TableName};
 use crate::transform::Transform;
 
 /// A project's transforms, checked.
@@ -51,6 +52,10 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
         }
         let outcome = plan(transform, &|name| known.get(name).cloned(), &names)
             .and_then(|planned| after_rebuilds(transform, planned, &checked.planned));
+        let outcome = match outcome {
+            Ok(planned) => fits_target(catalog.table(&transform.target).await?, transform, planned),
+            refused => refused,
+        };
         match outcome {
             Ok(planned) => {
                 known.insert(transform.target.clone(), schema_of(&planned));
@@ -71,6 +76,16 @@ fn schema_of(planned: &Planned) -> SchemaRef {
     Arc::new(Schema::new(
         columns.map(|column| Field::new(&column.name, column.hive_type.arrow(), true)).collect::<Vec<_>>(),
     ))
+}
+
+/// What a run would refuse to write into the table that the catalog has.
+fn fits_target(existing: Option<Table>, transform: &Transform, planned: Planned) -> Result<Planned, Vec<Error>> {
+    let registered =
+        register(existing, transform, &planned.columns, &planned.partition_keys, planned.write, String::new());
+    match registered {
+        Ok(_) => Ok(planned),
+        Err(error) => Err(vec![error.maybe_at(query_start(transform))]),
+    }
 }
 
 /// A table that is rebuilt has all its rows in new objects each time: appending them would double what is there.

@@ -49,6 +49,14 @@ fn one_error(error: &DataFusionError, subject: &Subject<'_>) -> Error {
             SchemaError::FieldNotFound { field, valid_fields } => {
                 schema::unknown_column(field, valid_fields, subject.query).maybe_at(subject.place(error, diagnostic))
             }
+            // With its table, it is one that a schema has beside an alias of the same name.
+            SchemaError::AmbiguousReference { field }
+                if field.relation.is_some() && schema::doubled(&field.name, subject).is_some() =>
+            {
+                Error::new(Code::DuplicateColumn, format!("two columns are called `{}`", field.name))
+                    .help("give one of them another name with AS")
+                    .maybe_at(schema::doubled(&field.name, subject))
+            }
             SchemaError::AmbiguousReference { field } => {
                 schema::ambiguous_column(field, diagnostic, subject.query).maybe_at(subject.place(error, diagnostic))
             }

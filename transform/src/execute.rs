@@ -106,7 +106,10 @@ async fn execute_unguarded(job: Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result
         attempt: job.attempt,
     };
     let memory = MemoryConsumer::new("parquet writer").register(&runtime.env.memory_pool);
-    let files = write(stream, &spec, job.stage, memory).await?;
+    let files = write(stream, &spec, job.stage, memory).await.map_err(|error| match error.code {
+        Code::TooManyPartitions => error.maybe_at(job.transform.settings.max_partitions.at.clone()),
+        _ => error,
+    })?;
     Ok(Executed {
         files,
         rows_read: rows_read(physical.as_ref()),

@@ -68,7 +68,7 @@ pub fn plan(
         .inputs
         .iter()
         .filter(|input| schema_of(&input.name).is_none())
-        .map(|input| unknown_table(input, known))
+        .map(|input| unknown_table(input, &transform.target, known))
         .collect();
     if errors.is_empty() {
         match plan_known(transform, schema_of) {
@@ -148,13 +148,17 @@ fn checked(
     check(transform.query.as_ref().clone(), state, source_of).map_err(|error| diagnose::errors(&error, &subject))
 }
 
-/// The first word of the query.
+/// The first word of a transform's query.
+pub(crate) fn query_start(transform: &Transform) -> Option<Location> {
+    start(&Text::of_file(&transform.file))
+}
+
 fn start(text: &Text<'_>) -> Option<Location> {
     text.location(diagnose::text::Extent { first: 0, last: 0 })
 }
 
-fn unknown_table(input: &Input, known: &[TableName]) -> Error {
-    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+fn unknown_table(input: &Input, target: &TableName, known: &[TableName]) -> Error {
+    let names: Vec<String> = known.iter().filter(|name| *name != target).map(ToString::to_string).collect();
     let error = Error::new(Code::UnknownTable, format!("there is no table `{}`", input.name)).at(input.at.clone());
     match nearest(&input.name.to_string(), names.iter().map(String::as_str)) {
         Some(nearest) => error.help(format!("did you mean `{nearest}`?")),

@@ -43,8 +43,10 @@ impl Runtime {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(|error| {
-                Error::new(Code::PermissionDenied, format!("the temporary folder cannot be used: {error}"))
-                    .in_object(limits.temp.display().to_string(), None)
+                let folder = limits.temp.display();
+                let error = error.strip_backtrace();
+                Error::new(Code::PermissionDenied, format!("the temporary folder `{folder}` cannot be used: {error}"))
+                    .help("name another with `--temp`, or correct its permissions")
             })?;
         Ok(Self { env, pool })
     }

@@ -158,10 +158,27 @@ pub(crate) fn storage(object: &str, error: object_store::Error) -> Error {
                 (Code::DiskFull, "no space is left".to_owned())
             }
             Some(std::io::ErrorKind::NotFound) => (Code::ObjectGone, "the object does not exist (any more)".to_owned()),
-            _ => (Code::Storage, error.to_string()),
+            _ => (Code::Storage, with_cause(&error)),
         },
     };
-    Error::new(code, message).in_object(object, None).because(error)
+    let error = Error::new(code, message).in_object(object, None).because(error);
+    match code {
+        Code::Storage => error.help("run again; if it stays, mend what the storage complains about"),
+        Code::PermissionDenied => error.help("correct the permissions and run again"),
+        Code::DiskFull => error.help("free some space and run again"),
+        _ => error,
+    }
+}
+
+/// The store's message with the operating system's, which it may leave out.
+fn with_cause(error: &object_store::Error) -> String {
+    let message = error.to_string();
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let cause = cause.to_string();
+    if message.contains(&cause) { message } else { format!("{message}: {cause}") }
 }
 
 /// The operating system's error at the bottom of a chain of causes.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 use transform::{Outcome, Receipt, Result};
 
-use super::catalog::{findings, report_changes};
+use super::catalog::{changes, findings};
 use super::check::write_mode;
-use super::{Verdict, chosen};
+use super::{Verdict, by_place, chosen};
 use crate::args::Args;
 use crate::progress::Bar;
 use crate::screen::{Screen, bytes, count};
@@ -20,11 +20,12 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
     let engine = edge::engine(args)?;
     let names = chosen(&project, names)?;
     let discovery = engine.discover(&project).await?;
-    report_changes(&discovery, screen);
+    changes(&discovery).for_each(|line| screen.note(line));
     let findings = findings(discovery);
     screen.errors(&findings);
     let mut checked = engine.check(&project).await?;
     errors.append(&mut checked.errors);
+    by_place(&mut errors);
     screen.errors(&errors);
 
     let bar = Arc::new(Bar::new());
@@ -40,12 +41,12 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
     ticker.abort();
     bar.clear();
 
-    let failed = report(outcomes, screen)?;
-    Ok(Verdict::of(failed || !errors.is_empty() || !findings.is_empty()))
+    errors.extend(findings);
+    Ok(Verdict::of(report(outcomes, errors, screen)?))
 }
 
-/// Prints receipts and errors; whether anything failed.
-fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
+/// Prints receipts and the errors of the runs; whether anything failed. `known` are errors that were printed before.
+fn report(outcomes: Vec<Outcome>, known: Vec<Error>, screen: &mut Screen) -> Result<bool> {
     let mut receipts = Vec::new();
     let mut errors = Vec::new();
     let mut idle = Vec::new();
@@ -63,7 +64,7 @@ fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
             }
         }
     }
-    let failed = !errors.is_empty() || !waiting.is_empty();
+    let failed = !errors.is_empty() || !waiting.is_empty() || !known.is_empty();
     screen.errors(&errors);
     for (transform, upstream) in &waiting {
         screen.note(format!("{transform}: not run, because `{upstream}` failed"));
@@ -73,6 +74,7 @@ fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
             .iter()
             .map(|(transform, upstream)| json!({"transform": transform, "waits_for": upstream}))
             .collect();
+        let errors: Vec<&Error> = known.iter().chain(&errors).collect();
         screen.json(&json!({"runs": receipts, "errors": errors, "up_to_date": idle, "waiting": waiting}))?;
         return Ok(failed);
     }

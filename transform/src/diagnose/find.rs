@@ -98,6 +98,11 @@ pub(crate) fn item_name(item: &SelectItem) -> Option<String> {
     }
 }
 
+/// Whether a SELECT item stands for several columns.
+pub(crate) fn is_wildcard(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
 /// The SELECT whose items name the columns of the result: of a set operation, the first.
 pub(crate) fn naming_select(body: &SetExpr) -> Option<&Select> {
     match body {

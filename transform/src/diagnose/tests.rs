@@ -157,6 +157,8 @@ const WRONG: &[(&str, &str, &str)] = &[
         "duplicate-column",
         "`customer_id`",
     ),
+    ("SELECT order_id, «status AS Order_Id» FROM raw.orders", "duplicate-column", "`order_id`"),
+    ("SELECT *, «status AS order_id» FROM raw.orders", "duplicate-column", "`order_id`"),
     ("SELECT order_id, «status AS \"ORDER_ID\"» FROM raw.orders", "duplicate-column", "letter case does not count"),
     ("SELECT o.*,\n  «c.*»\nFROM raw.orders AS o JOIN raw.customers AS c ON true", "duplicate-column", "`customer_id`"),
     ("SELECT *, «abs(amount)» FROM raw.orders", "bad-column-name", "`abs(amount)` has no usable name; name it with AS"),

@@ -143,9 +143,12 @@ fn help(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
         return Some("there are no templates: write settings as `-- @key: value` comments above the SELECT".to_owned());
     }
     // A misspelt keyword passes for a name, and the parser stumbles over what follows it.
-    let here = &tokens[index];
-    let before = index.checked_sub(1).map(|before| &tokens[before]);
-    [Some(here), before].into_iter().flatten().find_map(misspelt)
+    let may_be_keyword = |at: &usize| *at == 0 || tokens[*at - 1].token != Token::Period;
+    [Some(index), index.checked_sub(1)]
+        .into_iter()
+        .flatten()
+        .filter(may_be_keyword)
+        .find_map(|index| misspelt(&tokens[index]))
 }
 
 fn misspelt(token: &TokenWithSpan) -> Option<String> {
