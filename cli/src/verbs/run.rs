@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use transform::{Outcome, Receipt, Result};
+use transform::{Error, Outcome, Receipt, Result};
 
 use super::catalog::{changes, findings};
 use super::check::write_mode;
