@@ -114,6 +114,8 @@ fn what_a_syntax_error_says() {
     let (message, help) = told("SELECT a FORM raw.o");
     assert_eq!(message, "expected the end of the query, found `raw`");
     assert_eq!(help, "did you mean `FROM` instead of `FORM`?");
+    assert_eq!(told("SELECT a,\n CASE WHEN b THEN c FROM raw.o").1, "the `CASE` on line 2 has no `END`");
+    assert_eq!(told("SELEC a FROM raw.o").0, "expected a SELECT, found `SELEC`");
     assert!(told("SELEC a FROM raw.o").1.contains("`SELECT`"));
     assert!(told("{{ config() }}").1.contains("no templates"));
     assert_eq!(told("SELECT a FROM raw.o WHERE").0, "expected an expression, but the query ends here");
