@@ -40,7 +40,7 @@ keys! {
     Write "write"
     Partition "partition"
     Sort "sort"
-    MergeKey "key"
+    Identity "key"
     LatestBy "latest_by"
     Driving "driving"
     Trigger "trigger"
@@ -110,7 +110,7 @@ fn set(settings: &mut Settings, entry: &Entry) -> Result<()> {
         }
         Key::Partition => settings.partition = value.columns(key)?,
         Key::Sort => settings.sort = value.sort_columns(key)?,
-        Key::MergeKey => settings.key = refused(entry, value.columns(key)?)?,
+        Key::Identity => settings.key = refused(entry, value.columns(key)?)?,
         Key::LatestBy => settings.latest_by = Some(refused_one(entry, value.one(key)?.column(key)?)?),
         Key::Driving => settings.driving = Some(value.one(key)?.table(key)?),
         Key::Trigger => settings.trigger = Some(value.tables(key)?),
