@@ -165,7 +165,7 @@ async fn too_many_partitions_are_named_by_their_rows() {
     let Err(error) = write_rows(&rows, 7, &settings, 64 << 20).await else { panic!("five partitions were written") };
     assert_eq!(error.code, Code::TooManyPartitions);
     assert!(
-        error.message.contains("more than 4 partitions, among them zz (20 rows), p/00000 (5 rows)"),
+        error.message.contains("more than 4 partitions, among them `zz` (20 rows), `p/00000` (5 rows)"),
         "{}",
         error.message
     );
