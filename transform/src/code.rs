@@ -68,12 +68,12 @@ codes! {
     DuplicateKey "duplicate-key" Project
         "A header has the same key twice.\n\nKeep one; a list goes on one line, separated by commas. Only `@assert` and `@assert_table` may be repeated."
     BadValue "bad-value" Project
-        "A setting has a value that its key does not take.\n\nThe message says which values are allowed."
+        "A setting has a value that its key does not take, or no value at all.\n\nThe message says which values are allowed."
     NotSupported "not-supported" Project
         "A setting or SQL feature is part of the language but not built into this version.\n\nRemove it, or wait for the version that has it; nothing was run as if it were not there."
     // The SQL text.
     Syntax "syntax" Project
-        "The SQL text could not be parsed.\n\nThe position is where the parser stopped; the mistake is there or just before."
+        "The SQL text, or an `unglue.toml`, could not be parsed.\n\nThe position is where the parser stopped; the mistake is there or just before."
     NotASelect "not-a-select" Project
         "A file holds something other than one SELECT: DDL, DML, COPY, SET, EXPLAIN or nothing at all.\n\nA transform is one query. How its result is written is said by the header (`@write`, `@partition`, ...), not by a statement."
     SeveralStatements "several-statements" Project

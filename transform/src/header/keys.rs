@@ -41,7 +41,7 @@ keys! {
     Write "write"
     Partition "partition"
     Sort "sort"
-    Key "key"
+    Identity "key"
     LatestBy "latest_by"
     Driving "driving"
     Trigger "trigger"
@@ -111,7 +111,7 @@ fn set(settings: &mut Settings, entry: &Entry) -> Result<()> {
         }
         Key::Partition => settings.partition = value.columns(key)?,
         Key::Sort => settings.sort = value.sort_columns(key)?,
-        Key::Key => settings.key = refused(entry, value.columns(key)?)?,
+        Key::Identity => settings.key = refused(entry, value.columns(key)?)?,
         Key::LatestBy => settings.latest_by = Some(refused_one(entry, value.one(key)?.column(key)?)?),
         Key::Driving => settings.driving = Some(value.one(key)?.table(key)?),
         Key::Trigger => settings.trigger = Some(value.tables(key)?),
