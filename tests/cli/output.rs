@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Digits and letters of a run's identity, `20261120t081500z-0123456789ab`: `0` stands for a digit, `f` for a hexadecimal one.
-const RUN_ID: &str = "00000000t000000z-ffffffffffff";
+/// What names differ in from run to run: `0` stands for a digit, `f` for a hexadecimal one.
+const CHANGING_NAMES: [(&str, &str); 2] =
+    [("00000000t000000z-ffffffffffff", "[run]"), ("ffffffffffffffffffffffffffffffff", "[hash]")];
 
 /// JSON fields that differ from run to run.
 const CHANGING: [&str; 10] = [
@@ -75,10 +76,10 @@ impl fmt::Display for Output {
     }
 }
 
-/// Replaces run ids, seconds, memory, and the sizes of Parquet files.
+/// Replaces run ids, hashes, seconds, memory, and the sizes of Parquet files.
 fn steady(text: &str) -> String {
     let lines = text.split_inclusive('\n').map(|line| {
-        let line = without_run_ids(line);
+        let line = without_changing_names(line);
         if line.starts_with("    cost     ") {
             "    cost     [seconds], [memory]\n".to_owned()
         } else if line.starts_with("    about    ") {
@@ -111,23 +112,29 @@ fn without_parquet_sizes(line: &str) -> String {
     }
 }
 
-fn without_run_ids(line: &str) -> String {
+fn without_changing_names(line: &str) -> String {
     let mut text = String::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
-        if rest.get(..RUN_ID.len()).is_some_and(is_run_id) {
-            text.push_str("[run]");
-            rest = &rest[RUN_ID.len()..];
-        } else {
-            text.push(first);
-            rest = &rest[first.len_utf8()..];
-        }
+        let found =
+            CHANGING_NAMES.iter().find(|(shape, _)| rest.get(..shape.len()).is_some_and(|name| has(shape, name)));
+        let length = match found {
+            Some((shape, name)) => {
+                text.push_str(name);
+                shape.len()
+            }
+            None => {
+                text.push(first);
+                first.len_utf8()
+            }
+        };
+        rest = &rest[length..];
     }
     text
 }
 
-fn is_run_id(text: &str) -> bool {
-    text.chars().zip(RUN_ID.chars()).all(|(found, wanted)| match wanted {
+fn has(shape: &str, name: &str) -> bool {
+    name.chars().zip(shape.chars()).all(|(found, wanted)| match wanted {
         '0' => found.is_ascii_digit(),
         'f' => found.is_ascii_hexdigit(),
         other => found == other,

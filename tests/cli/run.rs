@@ -124,6 +124,22 @@ fn an_edited_query() {
     insta::assert_snapshot!("edited_run", project.run(["run"]));
 }
 
+/// What can only be rebuilt stops with an error, and is rebuilt when asked for.
+#[test]
+fn a_full_refresh() {
+    let project = shop();
+    project.run_well();
+    insta::assert_snapshot!("full_refresh", project.run(["run", "--full-refresh", "sales.orders"]));
+    let renamed = ORDERS_SQL.replace("o.order_id", "o.order_id AS number").replace("day", "status");
+    project
+        .write("sql/sales/orders.sql", renamed.replace("o.status, CAST(o.ordered_at AS DATE) AS status", "o.status"));
+    project.remove("sql/marts/daily.sql");
+    project.remove("sql/marts/best.sql");
+    insta::assert_snapshot!("changed_definition", project.run(["run"]));
+    insta::assert_snapshot!("changed_definition_rebuilt", project.run(["run", "--full-refresh"]));
+    assert_eq!(project.run_well().stdout, "sales.orders: up to date\n");
+}
+
 #[test]
 fn a_column_is_added_to_a_table_that_grows() {
     let project = Project::shop();

@@ -35,7 +35,6 @@ fn wrong_usage() {
     let calls: &[&[&str]] = &[
         &["rnu"],
         &["run", "--ful-refresh"],
-        &["run", "--full-refresh"],
         &["run", "--memory", "much"],
         &["run", "--memory", "0"],
         &["run", "--memory"],

@@ -109,7 +109,7 @@ codes! {
     UnknownTransform "unknown-transform" Project
         "A name given on the command line is not a transform of the project.\n\nNames are `database.table`, or the table alone where it is unique."
     SchemaChanged "schema-changed" Project
-        "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild under another name, or the former definition."
+        "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild with `unglue run --full-refresh`, or the former definition."
     ForeignTable "foreign-table" Project
         "The table that a transform should produce exists already and was not made by it.\n\nunglue never writes into a table that is not its own. Rename the SQL file, or remove the table from the catalog."
     // Input data.

@@ -10,7 +10,7 @@ use crate::{diagnostic, edge, folder};
 /// All errors of all SQL files against the catalog.
 pub(super) async fn check(args: &Args, format: ErrorFormat, screen: &mut Screen) -> Result<Verdict> {
     let (project, mut errors) = folder::read(&args.project)?;
-    let checked = edge::engine(args)?.check(&project).await?;
+    let checked = edge::engine(args)?.check(&project).await?.without_full_refresh();
     errors.extend(checked.errors);
     by_place(&mut errors);
     let format = if screen.is_json() { ErrorFormat::Json } else { format };

@@ -15,7 +15,7 @@ pub(super) async fn plan(args: &Args, names: &[String], arrivals: &[String], scr
     let (project, mut errors) = folder::read(&args.project)?;
     let engine = edge::engine(args)?;
     let mut names = chosen(&project, names)?;
-    let mut checked = engine.check(&project).await?;
+    let mut checked = engine.check(&project).await?.without_full_refresh();
     if !arrivals.is_empty() {
         let triggered = triggered(&project, &engine, &checked, arrivals)?;
         names.retain(|name| triggered.contains(name));

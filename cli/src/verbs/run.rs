@@ -24,6 +24,9 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
     let findings = findings(discovery);
     screen.errors(&findings);
     let mut checked = engine.check(&project).await?;
+    if !full_refresh {
+        checked = checked.without_full_refresh();
+    }
     errors.append(&mut checked.errors);
     by_place(&mut errors);
     screen.errors(&errors);

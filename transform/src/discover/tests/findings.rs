@@ -148,7 +148,7 @@ async fn objects_that_cannot_be_read_are_left_out() {
 
         let alone = Place::with(&[(&format!("raw/t/{file}"), content)]).await;
         let (change, codes) = alone.findings().await;
-        assert_eq!(codes, [code], "{file}");
+        assert_eq!(codes, [code], "{file}: that there is no table then needs no finding of its own");
         assert!(!change.is_change());
     }
 }
