@@ -1,6 +1,5 @@
 //! Runs a planned query over fixed inputs and stages its result.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -13,7 +12,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, col};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::checks;
@@ -22,6 +21,7 @@ use crate::due::Listing;
 use crate::error::{Error, Result};
 use crate::failure::of_execution;
 use crate::inputs::Input;
+use crate::panic::unpanicked;
 use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
 use crate::runtime::{Limits, Runtime};
@@ -66,14 +66,7 @@ pub(crate) struct Executed {
 /// # Errors
 /// All that can go wrong, with nothing visible and nothing staged left behind where that could be avoided.
 pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
-    match AssertUnwindSafe(execute_unguarded(job)).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let message = panic.downcast_ref::<String>().map(String::as_str);
-            let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(Error::new(Code::Internal, format!("a library failed: {message}")))
-        }
-    }
+    unpanicked(execute_unguarded(job)).await
 }
 
 async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {

@@ -49,7 +49,7 @@ fn an_object_with_a_flipped_byte() {
         packed[middle] ^= 0xFF;
         let (good, mended) = (pack("id,name\n1,a\n"), pack("id,name\n3,c\n"));
         let name = format!("2.csv.{suffix}");
-        // zstd frames of the usual encoder carry no checksum, so that a flipped byte may only show as a bad record.
+        // zstd frames carry no checksum unless asked for, so that a flipped byte may only show as a bad record.
         let project = copying();
         project.put(&format!("raw/items/1.csv.{suffix}"), good);
         project.run().clean();
