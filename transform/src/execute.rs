@@ -1,7 +1,5 @@
 //! Runs a planned query over fixed inputs and stages its result.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -14,7 +12,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, col};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::checks;
@@ -23,6 +21,7 @@ use crate::due::Listing;
 use crate::error::{Error, Result};
 use crate::failure::of_execution;
 use crate::inputs::Input;
+use crate::panic::unpanicked;
 use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
 use crate::runtime::{Limits, Runtime};
@@ -71,8 +70,7 @@ pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
     let metas = inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
     let pinned: Arc<dyn ObjectStore> =
         Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
-    let outcome = AssertUnwindSafe(execute_unguarded(job, Arc::clone(&pinned))).catch_unwind().await;
-    match outcome.unwrap_or_else(|panic| Err(of_panic(panic.as_ref()))) {
+    match unpanicked(execute_unguarded(job, Arc::clone(&pinned))).await {
         Ok(executed) => Ok(executed),
         Err(error) => Err(name_object(error, &pinned, &inputs).await),
     }
@@ -178,13 +176,6 @@ fn checked(stream: SendableRecordBatchStream, checks: Vec<checks::Check>) -> Sen
         Ok(batch)
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, verified))
-}
-
-/// A panic of a library as an error.
-fn of_panic(panic: &(dyn Any + Send)) -> Error {
-    let message = panic.downcast_ref::<String>().map(String::as_str);
-    let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    Error::new(Code::Internal, format!("a library failed: {message}"))
 }
 
 /// DataFusion's Parquet errors do not say which object they are about: it is looked for.

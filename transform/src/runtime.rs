@@ -1,6 +1,7 @@
 //! The resources of a run: memory with a limit and a record of its peak, temporary files, cores.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::store::io_kind;
 
 /// What a run may use.
 #[derive(Debug, Clone)]
@@ -43,10 +45,14 @@ impl Runtime {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(|error| {
+                let code = match io_kind(&error) {
+                    Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => Code::NotFound,
+                    _ => Code::PermissionDenied,
+                };
                 let folder = limits.temp.display();
-                let error = error.strip_backtrace();
-                Error::new(Code::PermissionDenied, format!("the temporary folder `{folder}` cannot be used: {error}"))
+                Error::new(code, format!("the temporary folder `{folder}` cannot be used: {}", error.strip_backtrace()))
                     .help("name another with `--temp`, or correct its permissions")
+                    .because(error)
             })?;
         Ok(Self { env, pool })
     }

@@ -184,11 +184,16 @@ fn with_cause(error: &object_store::Error) -> String {
 /// The operating system's error at the bottom of a chain of causes.
 pub(crate) fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
     let mut cause = Some(error);
+    let mut found = None;
     while let Some(current) = cause {
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
+            found = Some(io.kind());
+            // A library's error in the dress of an I/O error may have a real one below it.
+            if io.kind() != std::io::ErrorKind::Other {
+                break;
+            }
         }
         cause = current.source();
     }
-    None
+    found
 }
