@@ -91,7 +91,11 @@ fn of_resources(message: &str) -> Error {
 
 fn of_io(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let code = match io_kind(error.as_ref()) {
-        Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => Code::DiskFull,
+        Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => {
+            return Error::new(Code::DiskFull, "no space is left for temporary files")
+                .help("free some space there, or name another folder with `--temp`")
+                .because(error);
+        }
         Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem) => Code::PermissionDenied,
         _ => Code::Storage,
     };
@@ -101,6 +105,10 @@ fn of_io(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 /// A library's message as ours begin.
 fn lower(message: &str) -> String {
     let first_line = message.lines().next().unwrap_or_default().trim();
+    // An abbreviation, as in `IO error`, stays as it is.
+    if first_line.chars().nth(1).is_some_and(char::is_uppercase) {
+        return first_line.to_owned();
+    }
     let mut characters = first_line.chars();
     characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
