@@ -63,16 +63,19 @@ pub(super) fn of_new_table(
 pub(super) fn added(table: &Table, samples: &[Sample], findings: &mut Vec<Error>) -> Vec<Column> {
     let mut schemas = schemas(&table.format, samples, findings);
     schemas.retain(|schema| {
-        // A header without any known column is more likely a row of data than a set of new columns.
-        let names_nothing = matches!(table.format, Format::Csv(_))
+        // A header without any known column is more likely a row of data than a set of new columns, and a Parquet object
+        // without one belongs to another table. Keys of JSON may all be missing.
+        let names_nothing = table.format != Format::Json
             && !schema.columns.is_empty()
             && !schema.columns.iter().any(|(name, _)| table.columns.iter().any(|column| column.name == *name));
         if names_nothing {
-            findings.push(
-                Error::new(Code::ColumnMismatch, "the header names no column of the table")
-                    .help("the first line of the object must name the columns")
-                    .in_object(&schema.sample.url, None),
-            );
+            let (message, help) = match table.format {
+                Format::Csv(_) => {
+                    ("the header names no column of the table", "the first line of the object must name the columns")
+                }
+                _ => ("the object has none of the table's columns", "move it to the table that it belongs to"),
+            };
+            findings.push(Error::new(Code::ColumnMismatch, message).help(help).in_object(&schema.sample.url, None));
         }
         !names_nothing
     });
