@@ -21,6 +21,7 @@ mod ledger;
 #[cfg(test)]
 mod marked;
 mod nearest;
+mod panic;
 mod partition;
 mod pinned;
 mod plan;

@@ -15,6 +15,7 @@ use super::format::{self, Codec, Encoding, Family};
 use super::survey::Object;
 use crate::code::{Code, Kind};
 use crate::error::{Error, Result};
+use crate::panic::unpanicked;
 use crate::store::{DataRoot, storage};
 
 /// Objects sampled of a table: half of them the oldest, half the newest.
@@ -33,6 +34,9 @@ const TEXT: usize = 1024 * 1024;
 /// Bytes read of the end of a Parquet object at first, and at most.
 const FOOTER: u64 = 64 * 1024;
 const LARGEST_FOOTER: u64 = 64 * 1024 * 1024;
+
+/// Bytes at the very end of a Parquet object: the length of the footer, and the magic number.
+const FOOTER_TAIL: u64 = 8;
 
 /// What was seen of one object.
 #[derive(Debug)]
@@ -106,7 +110,10 @@ async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
         return Err(Error::new(Code::BadObject, "the object is of no known format"));
     };
     if encoding.family == Family::Parquet {
-        return footer(root, object).await;
+        return unpanicked(footer(root, object)).await.map_err(|error| match error.code {
+            Code::Internal => damaged_footer().because(error),
+            _ => error,
+        });
     }
     let wanted = if encoding.codec == Some(Codec::Bzip2) { START_OF_BZIP2 } else { START };
     let start = range(root, object, 0..object.size.min(wanted)).await?;
@@ -173,6 +180,7 @@ async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMet
             .buffered(PARALLEL_READS)
             .try_collect()
             .await?;
+        check_footer(object, &wanted, &data)?;
         decoder.push_ranges(wanted, data).map_err(not_parquet)?;
         match decoder.try_decode().map_err(not_parquet)? {
             DecodeResult::Data(metadata) => return Ok(metadata),
@@ -184,6 +192,23 @@ async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMet
     }
 }
 
+/// Whether the footer has room in the object. The decoder takes its length on trust.
+fn check_footer(object: &Object, ranges: &[std::ops::Range<u64>], data: &[Bytes]) -> Result<()> {
+    for (range, bytes) in ranges.iter().zip(data) {
+        if range.end == object.size
+            && let [.., a, b, c, d, b'P', b'A', b'R', b'1'] = bytes[..]
+            && u64::from(u32::from_le_bytes([a, b, c, d])) + FOOTER_TAIL > object.size
+        {
+            return Err(damaged_footer());
+        }
+    }
+    Ok(())
+}
+
 fn not_parquet(error: ParquetError) -> Error {
-    Error::new(Code::BadObject, "the object is not a whole Parquet file").because(error).help("upload it again")
+    damaged_footer().because(error)
+}
+
+fn damaged_footer() -> Error {
+    Error::new(Code::BadObject, "the object is not a whole Parquet file").help("upload it again")
 }

@@ -15,11 +15,12 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::records::Splitter;
-use super::text::{RecordDecoder, TextReader, header_names, open};
+use super::text::{RecordDecoder, TextReader, UNCLOSED, header_names, open, symbols};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::hive::HiveType;
 use crate::inputs::Input;
+use crate::panic::unpanicked;
 use crate::table::{CsvOptions, Format};
 
 /// Records that are tried together before each is tried alone.
@@ -45,7 +46,7 @@ async fn find(reader: &TextReader, store: &Arc<dyn ObjectStore>, meta: &ObjectMe
         Format::Csv(options) => Some(options),
         _ => None,
     };
-    let mut splitter = Splitter::new(csv.map(|options| options.quote as u8));
+    let mut splitter = Splitter::new(csv.map(symbols).transpose()?);
     let mut search = Search { reader, csv, header: None, chunk: Vec::new(), object: meta.location.to_string() };
     while let Some(mut bytes) = input.try_next().await? {
         while !bytes.is_empty() {
@@ -54,6 +55,8 @@ async fn find(reader: &TextReader, store: &Arc<dyn ObjectStore>, meta: &ObjectMe
             if let Some(record) = record
                 && let Some(error) = search.add(record)?
             {
+                // Corrupt compression may only show at the end, and is the better reason.
+                while input.try_next().await?.is_some() {}
                 return Ok(Some(error));
             }
         }
@@ -77,7 +80,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn add(&mut self, record: (u64, Vec<u8>)) -> Result<Option<Error>> {
         if let (Some(options), None) = (self.csv, &self.header) {
-            self.header = header_names(&record.1, options);
+            self.header = header_names(&record.1, options)?;
             return Ok(None);
         }
         self.chunk.push(record);
@@ -112,6 +115,11 @@ impl Search<'_> {
         let (Some(options), Some(header)) = (self.csv, &self.header) else {
             return Ok(plain(failure));
         };
+        let mut splitter = Splitter::new(Some(symbols(options)?));
+        splitter.take(record);
+        if splitter.in_quotes() {
+            return Ok(UNCLOSED.to_owned());
+        }
         let Some(fields) = csv_fields(record, options) else {
             return Ok("the record is not UTF-8 text".to_owned());
         };
@@ -141,6 +149,9 @@ fn decode(mut decoder: RecordDecoder, mut bytes: &[u8]) -> Result<(), ArrowError
     loop {
         let taken = decoder.decode(bytes)?;
         bytes = &bytes[taken..];
+        if bytes.is_empty() {
+            decoder.end()?;
+        }
         let batch = decoder.flush()?;
         if bytes.is_empty() && batch.is_none() {
             return Ok(());
@@ -175,7 +186,7 @@ pub(crate) async fn first_unreadable_parquet(store: &Arc<dyn ObjectStore>, input
     for input in inputs.iter().filter(|input| input.table.format == Format::Parquet) {
         let columns = Schema::new(super::fields(&input.table.columns));
         for object in &input.objects {
-            if let Err(error) = read_parquet(store, &object.meta, &columns).await {
+            if let Err(error) = unpanicked(read_parquet(store, &object.meta, &columns)).await {
                 return Some(error.in_object(&object.meta.location, None));
             }
         }

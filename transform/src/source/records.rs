@@ -91,36 +91,81 @@ fn undo(error: io::Error, object: &str, codec: Codec) -> Error {
 }
 
 /// Cuts a stream of bytes into records: lines, but for line breaks inside quotes.
+///
+/// Quotes and line ends mean what they mean to the CSV decoder: a quote opens only at the start of a field, and a carriage
+/// return alone ends a line as well.
 #[derive(Debug)]
 pub(crate) struct Splitter {
-    quote: Option<u8>,
-    in_quotes: bool,
+    csv: Option<Symbols>,
+    place: Place,
+    after_return: bool,
     line: u64,
     record_line: u64,
     record: Vec<u8>,
 }
 
+/// The symbols of CSV that matter for where a record ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Symbols {
+    pub(crate) delimiter: u8,
+    pub(crate) quote: u8,
+}
+
+/// Where in a field of CSV the splitter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    Inside,
+    Quoted,
+    /// After a quote inside quotes: it is the closing one, or the first of a doubled one.
+    AfterQuote,
+}
+
 impl Splitter {
-    /// `quote` is the character that protects line breaks, where the format has one.
-    pub(crate) fn new(quote: Option<u8>) -> Self {
-        Self { quote, in_quotes: false, line: 1, record_line: 1, record: Vec::new() }
+    /// `csv` for formats in which quotes protect line breaks; otherwise only `\n` ends a record.
+    pub(crate) fn new(csv: Option<Symbols>) -> Self {
+        Self { csv, place: Place::Start, after_return: false, line: 1, record_line: 1, record: Vec::new() }
     }
 
     /// Takes bytes up to the end of a record. Returns how many were taken, and the record with its line if it is complete.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> (usize, Option<(u64, Vec<u8>)>) {
         for (index, &byte) in bytes.iter().enumerate() {
-            if Some(byte) == self.quote {
-                self.in_quotes = !self.in_quotes;
-            } else if byte == b'\n' {
+            let ends_before = std::mem::take(&mut self.after_return) && byte != b'\n';
+            if ends_before {
                 self.line += 1;
-                if !self.in_quotes {
+                self.record.extend_from_slice(&bytes[..index]);
+                return (index, Some(self.cut()));
+            }
+            let quoted = self.step(byte);
+            if byte == b'\n' {
+                self.line += 1;
+                if !quoted {
                     self.record.extend_from_slice(&bytes[..=index]);
                     return (index + 1, Some(self.cut()));
                 }
             }
+            self.after_return = byte == b'\r' && !quoted && self.csv.is_some();
         }
         self.record.extend_from_slice(bytes);
         (bytes.len(), None)
+    }
+
+    /// Goes on by one byte; whether it lies inside quotes.
+    fn step(&mut self, byte: u8) -> bool {
+        let Some(Symbols { delimiter, quote }) = self.csv else { return false };
+        self.place = match self.place {
+            Place::Quoted if byte == quote => Place::AfterQuote,
+            Place::Quoted => Place::Quoted,
+            Place::Start | Place::AfterQuote if byte == quote => Place::Quoted,
+            _ if byte == delimiter => Place::Start,
+            _ => Place::Inside,
+        };
+        self.place == Place::Quoted
+    }
+
+    /// Whether the bytes so far end inside quotes.
+    pub(crate) fn in_quotes(&self) -> bool {
+        self.place == Place::Quoted
     }
 
     /// What is left at the end of the object.
@@ -129,7 +174,57 @@ impl Splitter {
     }
 
     fn cut(&mut self) -> (u64, Vec<u8>) {
+        self.place = Place::Start;
         let line = std::mem::replace(&mut self.record_line, self.line);
         (line, std::mem::take(&mut self.record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The records of a text with their lines, however it is cut into pieces.
+    fn records(text: &str) -> Vec<(u64, String)> {
+        let split = |size: usize| {
+            let mut splitter = Splitter::new(Some(Symbols { delimiter: b',', quote: b'"' }));
+            let mut records = Vec::new();
+            for mut piece in text.as_bytes().chunks(size) {
+                while !piece.is_empty() {
+                    let (taken, record) = splitter.take(piece);
+                    piece = &piece[taken..];
+                    records.extend(record);
+                }
+            }
+            records.extend(splitter.rest());
+            records.into_iter().map(|(line, record)| (line, String::from_utf8(record).unwrap())).collect::<Vec<_>>()
+        };
+        let whole = split(text.len());
+        for size in 1..text.len() {
+            assert_eq!(split(size), whole, "{text:?} in pieces of {size}");
+        }
+        whole
+    }
+
+    fn expected(records: &[(u64, &str)]) -> Vec<(u64, String)> {
+        records.iter().map(|(line, record)| (*line, (*record).to_owned())).collect()
+    }
+
+    #[test]
+    fn records_end_where_lines_end() {
+        assert_eq!(records("a,b\nc\n\nd"), expected(&[(1, "a,b\n"), (2, "c\n"), (3, "\n"), (4, "d")]));
+        assert_eq!(records("a\r\nb\r\n"), expected(&[(1, "a\r\n"), (2, "b\r\n")]));
+        assert_eq!(records("a\rb\r"), expected(&[(1, "a\r"), (2, "b\r")]));
+        assert_eq!(records("a\r\rb\n"), expected(&[(1, "a\r"), (2, "\r"), (3, "b\n")]));
+    }
+
+    #[test]
+    fn quotes_protect_line_breaks_only_where_they_open_a_field() {
+        assert_eq!(records("a,\"b\nb\"\nc"), expected(&[(1, "a,\"b\nb\"\n"), (3, "c")]));
+        assert_eq!(records("\"a\"\"\n\"\nb"), expected(&[(1, "\"a\"\"\n\"\n"), (3, "b")]));
+        assert_eq!(records("5\" pipe,x\n6,y"), expected(&[(1, "5\" pipe,x\n"), (2, "6,y")]));
+        assert_eq!(records("\"a\" \"b\nc"), expected(&[(1, "\"a\" \"b\n"), (2, "c")]));
+        assert_eq!(records("a,\"b\nc\nd"), expected(&[(1, "a,\"b\nc\nd")]));
+        assert_eq!(records("\"a\r\nb\"\r\nc"), expected(&[(1, "\"a\r\nb\"\r\n"), (3, "c")]));
     }
 }

@@ -25,12 +25,15 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::locate::explain_failure;
-use super::records::{Codec, Splitter, decompress};
+use super::records::{Codec, Splitter, Symbols, decompress};
 use super::to_datafusion;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::store::storage;
 use crate::table::{CsvOptions, Format, Table};
+
+/// What is wrong with a CSV record that only the end of its object ends.
+pub(super) const UNCLOSED: &str = "the record opens a quote that is never closed";
 
 /// DataFusion's description of a scan over CSV or JSON lines.
 #[derive(Debug, Clone)]
@@ -158,11 +161,14 @@ impl TextReader {
         let mut input = open(&store, &meta).await?;
         let (decoder, pending) = match &self.table.format {
             Format::Csv(options) => {
-                let Some((header, pending)) = read_header(&mut input, options).await? else {
+                let in_header = |error: Error| match error.object {
+                    None => error.in_object(&meta.location, Some(1)),
+                    Some(_) => error,
+                };
+                let Some((header, pending)) = read_header(&mut input, options).await.map_err(in_header)? else {
                     return Ok(stream::empty().boxed());
                 };
-                let decoder = self.csv_decoder(&header, options).map_err(|e| e.in_object(&meta.location, Some(1)))?;
-                (decoder, pending)
+                (self.csv_decoder(&header, options).map_err(in_header)?, pending)
             }
             _ => (self.json_decoder()?, Bytes::new()),
         };
@@ -249,29 +255,49 @@ fn byte(symbol: char) -> Result<u8> {
     })
 }
 
+/// The symbols that cut a CSV object into records.
+pub(super) fn symbols(options: &CsvOptions) -> Result<Symbols> {
+    Ok(Symbols { delimiter: byte(options.delimiter)?, quote: byte(options.quote)? })
+}
+
 /// The names in the header of a CSV object, lower-case, and the bytes after it; `None` for an object without a line.
 pub(super) async fn read_header(
     input: &mut BoxStream<'static, Result<Bytes>>,
     options: &CsvOptions,
 ) -> Result<Option<(Vec<String>, Bytes)>> {
-    let mut splitter = Splitter::new(Some(byte(options.quote)?));
+    let mut splitter = Splitter::new(Some(symbols(options)?));
     while let Some(mut bytes) = input.try_next().await? {
         while !bytes.is_empty() {
             let (taken, record) = splitter.take(&bytes);
             bytes.advance(taken);
-            if let Some(header) = record.and_then(|(_, record)| header_names(&record, options)) {
+            if let Some((_, record)) = record
+                && let Some(header) = header_names(&record, options)?
+            {
                 return Ok(Some((header, bytes)));
             }
         }
     }
-    Ok(splitter.rest().and_then(|(_, record)| header_names(&record, options)).map(|header| (header, Bytes::new())))
+    if splitter.in_quotes() {
+        return Err(Error::new(Code::BadRecord, UNCLOSED).help("close the quote, and upload the object again"));
+    }
+    let Some((_, record)) = splitter.rest() else { return Ok(None) };
+    Ok(header_names(&record, options)?.map(|header| (header, Bytes::new())))
 }
 
 /// The names of a header record; `None` for a blank line.
-pub(super) fn header_names(record: &[u8], options: &CsvOptions) -> Option<Vec<String>> {
+///
+/// # Errors
+/// [`Code::BadObject`] if it is not UTF-8.
+pub(super) fn header_names(record: &[u8], options: &CsvOptions) -> Result<Option<Vec<String>>> {
     let record = record.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(record);
-    let fields = super::locate::csv_fields(record, options)?;
-    Some(fields.iter().map(|name| name.trim().to_lowercase()).collect())
+    if record.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let Some(fields) = super::locate::csv_fields(record, options) else {
+        return Err(Error::new(Code::BadObject, "the header is not UTF-8 text")
+            .help("save the object as UTF-8 and upload it again"));
+    };
+    Ok(Some(fields.iter().map(|name| name.trim().to_lowercase()).collect()))
 }
 
 /// Why an object could not be read on.
@@ -291,7 +317,9 @@ impl Reading {
                     None => self.ended = true,
                 }
             }
-            // No bytes at the end of the input tell the decoder that the last record is complete.
+            if self.ended && self.pending.is_empty() {
+                self.decoder.end().map_err(Failure::Record)?;
+            }
             let taken = self.decoder.decode(&self.pending).map_err(Failure::Record)?;
             self.pending.advance(taken);
             let full = taken == 0 || !self.pending.is_empty();
@@ -320,6 +348,19 @@ impl RecordDecoder {
             Self::Csv { decoder, .. } => decoder.decode(bytes),
             Self::Json { decoder, .. } => decoder.decode(bytes),
         }
+    }
+
+    /// Says that no bytes follow. To be called again after every flush, because the last record may need room.
+    ///
+    /// # Errors
+    /// If the last record is still inside quotes: the decoder would take all that follows the quote for one value.
+    pub(super) fn end(&mut self) -> Result<(), ArrowError> {
+        let Self::Csv { decoder, .. } = self else { return Ok(()) };
+        // A line break completes the last record, unless it lies inside quotes: then only the end of the bytes does.
+        decoder.decode(b"\n")?;
+        let room = decoder.capacity();
+        decoder.decode(&[])?;
+        if decoder.capacity() == room { Ok(()) } else { Err(ArrowError::CsvError(UNCLOSED.to_owned())) }
     }
 
     pub(super) fn flush(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
