@@ -1,6 +1,5 @@
 //! Runs a planned query over fixed inputs and stages its result.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -13,7 +12,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, col};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::checks;
@@ -22,9 +21,10 @@ use crate::due::Listing;
 use crate::error::{Error, Result};
 use crate::failure::of_execution;
 use crate::inputs::Input;
+use crate::panic::unpanicked;
 use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
-use crate::runtime::{Limits, Runtime};
+use crate::runtime::{Limits, Runtime, WRITER};
 use crate::session;
 use crate::source::{SourceTable, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
@@ -66,14 +66,7 @@ pub(crate) struct Executed {
 /// # Errors
 /// All that can go wrong, with nothing visible and nothing staged left behind where that could be avoided.
 pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
-    match AssertUnwindSafe(execute_unguarded(job)).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let message = panic.downcast_ref::<String>().map(String::as_str);
-            let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(Error::new(Code::Internal, format!("a library failed: {message}")))
-        }
-    }
+    unpanicked(execute_unguarded(job)).await
 }
 
 async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
@@ -83,7 +76,7 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
     let pinned: Arc<dyn ObjectStore> =
         Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
     runtime.env.register_object_store(url.as_ref(), Arc::clone(&pinned));
-    let state = session::executor(Arc::clone(&runtime.env), job.limits.cores, job.at);
+    let state = session::executor(Arc::clone(&runtime.env), job.limits, job.at);
 
     let inputs: Vec<Input> = job.listing.values().cloned().collect();
     let source_of = |name: &TableName| {
@@ -107,7 +100,7 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
         destination: job.destination,
         attempt: job.attempt,
     };
-    let memory = MemoryConsumer::new("parquet writer").register(&runtime.env.memory_pool);
+    let memory = MemoryConsumer::new(WRITER).register(&runtime.env.memory_pool);
     let files = match write(stream, &spec, job.stage, memory).await {
         Ok(files) => files,
         Err(error) => return Err(name_object(error, &pinned, &inputs).await),
