@@ -12,6 +12,8 @@ mod text;
 
 use crate::project::Project;
 
+pub(crate) use names::NAMES;
+
 /// The transform of most tests: every row of `raw.items` as it is.
 const COPY: &str = "SELECT id, name FROM raw.items";
 

@@ -6,6 +6,9 @@ mod processes;
 
 use crate::project::Project;
 
+pub(crate) use kills::Seeded;
+pub(crate) use processes::at_once;
+
 /// Rows of one object of `raw.events`.
 const ROWS: usize = 400;
 
@@ -13,12 +16,14 @@ const ROWS: usize = 400;
 const DAYS: usize = 5;
 
 /// `facts.events` appends the rows of each object, by day; `marts.total` counts all of them, `marts.by_day` each day's.
+pub(crate) const EVENTS: [(&str, &str); 3] = [
+    ("facts/events", "-- @partition: day\nSELECT id, day FROM raw.events"),
+    ("marts/total", "SELECT count(*) AS n, sum(id) AS s FROM raw.events"),
+    ("marts/by_day", "-- @partition: day\nSELECT day, count(*) AS n, sum(id) AS s FROM raw.events GROUP BY day"),
+];
+
 fn events() -> Project {
-    Project::new(&[
-        ("facts/events", "-- @partition: day\nSELECT id, day FROM raw.events"),
-        ("marts/total", "SELECT count(*) AS n, sum(id) AS s FROM raw.events"),
-        ("marts/by_day", "-- @partition: day\nSELECT day, count(*) AS n, sum(id) AS s FROM raw.events GROUP BY day"),
-    ])
+    Project::new(&EVENTS)
 }
 
 /// The n-th object: ids that no other has, spread over the days.
@@ -30,14 +35,13 @@ fn object(n: usize) -> String {
     text
 }
 
-fn put(project: &Project, n: usize) {
+pub(crate) fn put(project: &Project, n: usize) {
     project.put(&format!("raw/events/{n:03}.csv"), object(n));
 }
 
 /// The rows of `facts.events` over the first objects.
 fn facts(objects: usize) -> Vec<String> {
-    let mut rows: Vec<String> =
-        (0..objects * ROWS).map(|id| format!("{id}|2026-11-{:02}", 1 + id % DAYS)).collect();
+    let mut rows: Vec<String> = (0..objects * ROWS).map(|id| format!("{id}|2026-11-{:02}", 1 + id % DAYS)).collect();
     rows.sort();
     rows
 }
@@ -50,7 +54,7 @@ fn total(objects: usize) -> String {
 
 /// All three tables hold exactly the rows of the first objects, and no reader sees a file that belongs to none of them.
 #[track_caller]
-fn exact(project: &Project, objects: usize) {
+pub(crate) fn exact(project: &Project, objects: usize) {
     let table = project.table("facts.events");
     let (files, rows) = (table.files, table.sorted());
     assert_eq!(rows.len(), objects * ROWS, "rows of facts.events");
@@ -65,7 +69,7 @@ fn exact(project: &Project, objects: usize) {
 
 /// What a reader may see at any time: no row twice, none that is not of an object, and aggregates of a whole set of objects.
 #[track_caller]
-fn consistent(project: &Project, objects: usize) {
+pub(crate) fn consistent(project: &Project, objects: usize) {
     let rows = project.rows("facts.events");
     assert!(rows.windows(2).all(|pair| pair[0] != pair[1]), "a reader sees a row twice");
     let possible = facts(objects);

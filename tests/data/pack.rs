@@ -12,8 +12,12 @@ pub(crate) fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// With a checksum, as the command-line tool does.
 pub(crate) fn zstd(text: impl AsRef<[u8]>) -> Vec<u8> {
-    zstd::encode_all(text.as_ref(), 3).unwrap()
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(text.as_ref()).unwrap();
+    encoder.finish().unwrap()
 }
 
 pub(crate) fn bzip2(text: impl AsRef<[u8]>) -> Vec<u8> {

@@ -5,11 +5,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::rows::{Rows, local_rows};
+use crate::s3::Remote;
 
 /// Runs that are enough to bring any state to rest.
 const UNTIL_QUIET: usize = 6;
@@ -19,16 +21,28 @@ pub(crate) fn program() -> String {
     std::env::var("UNGLUE_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_unglue").to_owned())
 }
 
-/// A project with its data folder beside it.
+/// A project with its data folder beside it, or in a bucket.
 pub(crate) struct Project {
     folder: TempDir,
+    remote: Option<Arc<Remote>>,
 }
 
 impl Project {
     /// A project with one SQL file for each name `database/table`, and an empty data folder.
     pub(crate) fn new<T: AsRef<[u8]>>(files: &[(&str, T)]) -> Self {
-        let project = Self { folder: TempDir::with_prefix("unglue-data-").unwrap() };
-        fs::create_dir(project.data()).unwrap();
+        Self::with_data(None, files)
+    }
+
+    /// A project whose data folder is a folder of a bucket.
+    pub(crate) fn on<T: AsRef<[u8]>>(remote: &Arc<Remote>, files: &[(&str, T)]) -> Self {
+        Self::with_data(Some(Arc::clone(remote)), files)
+    }
+
+    fn with_data<T: AsRef<[u8]>>(remote: Option<Arc<Remote>>, files: &[(&str, T)]) -> Self {
+        let project = Self { folder: TempDir::with_prefix("unglue-data-").unwrap(), remote };
+        if project.remote.is_none() {
+            fs::create_dir(project.data()).unwrap();
+        }
         for (name, text) in files {
             project.sql(name, text);
         }
@@ -49,11 +63,17 @@ impl Project {
 
     /// Puts an object into the data folder, as a whole.
     pub(crate) fn put(&self, object: &str, content: impl AsRef<[u8]>) {
-        write(&self.data().join(object), content.as_ref());
+        match &self.remote {
+            Some(remote) => remote.put(object, content.as_ref()),
+            None => write(&self.data().join(object), content.as_ref()),
+        }
     }
 
     pub(crate) fn remove(&self, object: &str) {
-        fs::remove_file(self.data().join(object)).unwrap();
+        match &self.remote {
+            Some(remote) => remote.remove(object),
+            None => fs::remove_file(self.data().join(object)).unwrap(),
+        }
     }
 
     /// The program with this project as its working folder, and nothing of the tester's settings.
@@ -69,6 +89,9 @@ impl Project {
         command.env("NO_COLOR", "1").env_remove("UNGLUE_DATA").env_remove("RUST_LOG");
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
+        }
+        if let Some(remote) = &self.remote {
+            command.envs(remote.environment());
         }
     }
 
@@ -108,11 +131,17 @@ impl Project {
     /// A table as its readers see it; no rows if the catalog does not have it.
     #[track_caller]
     pub(crate) fn table(&self, table: &str) -> Rows {
-        local_rows(&self.catalog(), table)
+        match &self.remote {
+            Some(remote) => remote.rows(&self.catalog(), table),
+            None => local_rows(&self.catalog(), table),
+        }
     }
 
     /// Every file below a folder of the data folder that a reader of `**/*` would take for data, with its size.
     pub(crate) fn visible(&self, folder: &str) -> BTreeSet<(String, u64)> {
+        if let Some(remote) = &self.remote {
+            return remote.visible(folder);
+        }
         let mut found = BTreeSet::new();
         let folder = self.data().join(folder);
         if folder.is_dir() {

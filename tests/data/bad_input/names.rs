@@ -3,7 +3,7 @@
 use super::{copying, sorted};
 
 /// Names as they lie on the disk; nothing in them is an escape for anything else.
-const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 20] = [
     "with space",
     "plus+plus",
     "percent%",

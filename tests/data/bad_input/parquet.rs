@@ -43,10 +43,8 @@ fn another_type() {
 
 #[test]
 fn a_type_that_could_only_be_cast() {
-    let broken = parquet(&[
-        ("id", Arc::new(TimestampMicrosecondArray::from(vec![3])) as ArrayRef),
-        ("name", names(&["c"])),
-    ]);
+    let broken =
+        parquet(&[("id", Arc::new(TimestampMicrosecondArray::from(vec![3])) as ArrayRef), ("name", names(&["c"]))]);
     refused(&broken, "column-mismatch", &["raw/items/2.parquet", "`id`", "timestamp", "bigint"]);
 }
 

@@ -55,8 +55,11 @@ fn odd_values_are_written_and_read_back() {
     let mut folders: BTreeSet<String> = VALUES.iter().map(|(_, folder)| (*folder).to_owned()).collect();
     folders.insert("k=__HIVE_DEFAULT_PARTITION__".to_owned());
     folders.insert("k=%5F_HIVE_DEFAULT_PARTITION__".to_owned());
-    let visible: BTreeSet<String> =
-        project.visible("marts/parted").into_iter().map(|(file, _)| file.split_once('/').unwrap().0.to_owned()).collect();
+    let visible: BTreeSet<String> = project
+        .visible("marts/parted")
+        .into_iter()
+        .map(|(file, _)| file.split_once('/').unwrap().0.to_owned())
+        .collect();
     assert_eq!(visible, folders, "the folders on the disk");
 
     assert_eq!(project.rows("marts.parted"), expected(), "values in the catalog");
@@ -103,7 +106,8 @@ fn typed_values() {
     );
     project.until_quiet();
     let rows = project.rows("marts.parted");
-    let expected = ["1|7|2026-11-22|2026-11-22 10:00:00|1.50|true", "2|-7|1969-12-31|1969-12-31 23:59:59.500000|-0.01|false"];
+    let expected =
+        ["1|7|2026-11-22|2026-11-22 10:00:00|1.50|true", "2|-7|1969-12-31|1969-12-31 23:59:59.500000|-0.01|false"];
     assert_eq!(rows[..2], expected);
     assert!(rows[2].starts_with("3|NULL|NULL|NULL|NULL|"), "{rows:?}");
     let back = project.rows("marts.read_back");
@@ -147,7 +151,9 @@ fn every_partition_lies_where_its_values_say() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|partition| (partition["values"].to_string(), partition["location"].as_str().unwrap().replace(&folder, "")))
+        .map(|partition| {
+            (partition["values"].to_string(), partition["location"].as_str().unwrap().replace(&folder, ""))
+        })
         .collect();
     let expected = [
         ("[\"x\",\"1\"]", "a=x/b=1/"),

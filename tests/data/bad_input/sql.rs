@@ -7,7 +7,8 @@ const ITEMS: &str = "id,name,day\n1,a,2026-11-20\n2,b,2026-11-21\n";
 
 #[test]
 fn a_header_in_the_middle_of_the_file() {
-    let project = Project::new(&[("marts/copy", "SELECT\n    id, -- Number\n    -- @partition: day\n    day\nFROM raw.items\n")]);
+    let project =
+        Project::new(&[("marts/copy", "SELECT\n    id, -- Number\n    -- @partition: day\n    day\nFROM raw.items\n")]);
     project.put("raw/items/1.csv", ITEMS);
     for verb in ["check", "run"] {
         project.unglue(&[verb]).fails("misplaced-setting", &["sql/marts/copy.sql:3:", "@partition"]);
@@ -56,7 +57,8 @@ fn an_empty_project() {
 
 #[test]
 fn a_broken_file_stops_only_itself() {
-    let project = Project::new(&[("marts/good", "SELECT id FROM raw.items"), ("marts/bad", "SELECT idd FROM raw.items")]);
+    let project =
+        Project::new(&[("marts/good", "SELECT id FROM raw.items"), ("marts/bad", "SELECT idd FROM raw.items")]);
     project.put("raw/items/1.csv", ITEMS);
     project.run().fails("unknown-column", &["sql/marts/bad.sql:1:8", "`id`"]);
     assert_eq!(project.rows("marts.good"), sorted(&[&["1", "2"]]));

@@ -86,6 +86,53 @@ fn a_quote_that_is_never_closed() {
 }
 
 #[test]
+fn a_quote_in_the_header_that_is_never_closed() {
+    let says = Says { code: "bad-record", parts: &["raw/items/2.csv:1", "quote"] };
+    broken_then_mended(GOOD, "2.csv", b"id,\"name\n3,c\n4,d\n", &says, (b"id,name\n3,c\n", &["3|c"]));
+}
+
+#[test]
+fn a_quote_inside_a_value_is_a_character() {
+    let project = copying();
+    project.put("raw/items/1.csv", "id,name\n1,5\" pipe\n2,b\n3,\"\"\"c\"\"\"\n4,say \"hi\"");
+    project.until_quiet();
+    assert_eq!(project.rows("marts.copy"), sorted(&[&["1|5\" pipe", "2|b", "3|\"c\"", "4|say \"hi\""]]));
+    let says = Says { code: "bad-record", parts: &["raw/items/2.csv:4", "1 field"] };
+    broken_then_mended(GOOD, "2.csv", b"id,name\n3,5\" pipe\n4,d\n5\n", &says, (b"id,name\n3,c\n", &["3|c"]));
+}
+
+#[test]
+fn line_ends_of_all_kinds() {
+    let project = copying();
+    project.put("raw/items/1.csv", "id,name\r1,a\r2,b");
+    project.put("raw/items/2.csv", "id,name\r\n3,c\r\n4,d\r\n\r\n");
+    project.put("raw/items/3.csv", "id,name\n5,e\r\n6,f\r7,g\n");
+    project.until_quiet();
+    let rows: &[&str] = &["1|a", "2|b", "3|c", "4|d", "5|e", "6|f", "7|g"];
+    assert_eq!(project.rows("marts.copy"), sorted(&[rows]));
+    let says = Says { code: "bad-record", parts: &["raw/items/2.csv:3", "1 field"] };
+    broken_then_mended(GOOD, "2.csv", b"id,name\r3,c\r4\r5,e\r", &says, (b"id,name\n3,c\n", &["3|c"]));
+}
+
+#[test]
+fn objects_that_fill_batches_to_the_last_row() {
+    // The reader takes 8192 rows at a time; what is special about the end must hold wherever a batch ends.
+    for rows in [8191, 8192, 8193, 16_384] {
+        for end in ["", "\n", "\r\n", "\n\n"] {
+            let project = copying();
+            let body: Vec<String> = (0..rows).map(|id| format!("{id},\"n\"")).collect();
+            project.put("raw/items/1.csv", format!("id,name\n{}{end}", body.join("\n")));
+            let runs = project.run().clean().runs();
+            assert_eq!(runs[0]["rows"], rows, "{rows} rows before {end:?}");
+        }
+        let project = copying();
+        let body: Vec<String> = (0..rows).map(|id| format!("{id},n")).collect();
+        project.put("raw/items/1.csv", format!("id,name\n{}\n9,\"open\n", body.join("\n")));
+        project.run().fails("bad-record", &[&format!("raw/items/1.csv:{}", rows + 2), "quote"]);
+    }
+}
+
+#[test]
 fn text_that_is_not_utf8() {
     let says = Says { code: "bad-record", parts: &["raw/items/2.csv:3", "UTF-8"] };
     let broken = b"id,name\n3,c\n4,caf\xE9\n";

@@ -4,7 +4,7 @@ use super::{consistent, events, exact, put};
 use crate::project::{Ended, Project};
 
 /// Runs several processes at once; each may lose a race, none may fail in another way.
-fn at_once(project: &Project, processes: usize) {
+pub(crate) fn at_once(project: &Project, processes: usize) {
     let children: Vec<_> = (0..processes).map(|_| project.command(&["run"]).spawn().unwrap()).collect();
     for child in children {
         let ended = Ended::of(child.wait_with_output().unwrap());
