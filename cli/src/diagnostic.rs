@@ -45,16 +45,10 @@ pub(crate) fn github(error: &Error) -> String {
     let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let place = error.at.as_ref().map_or_else(String::new, |at| {
         let file = escape(&at.file).replace(',', "%2C").replace(':', "%3A");
-        format!(
-            " file={file},line={},col={},endColumn={},title={}",
-            at.line,
-            at.column,
-            at.column + at.length,
-            error.code
-        )
+        format!("file={file},line={},col={},endColumn={},", at.line, at.column, at.column + at.length)
     });
     let help = error.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
-    format!("::error{place}::{}{}", escape(&error.message), escape(&help))
+    format!("::error {place}title={}::{}{}", error.code, escape(&error.message), escape(&help))
 }
 
 /// A URL of a local file as a path from the current folder, where it lies below it.

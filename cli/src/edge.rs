@@ -34,7 +34,7 @@ pub(crate) fn engine(args: &Args) -> Result<Engine> {
     }
     let root = data_root(&args.data)?;
     let catalog: Arc<dyn Catalog> = Arc::new(EmbeddedCatalog::new(root.clone()));
-    Ok(Engine::new(root, catalog, limits(args)))
+    Ok(Engine::new(root, catalog, limits(args)?))
 }
 
 /// This invocation.
@@ -57,7 +57,8 @@ fn local(folder: &FilePath) -> Result<DataRoot> {
     let absolute = fs::canonicalize(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Error::new(Code::NotFound, format!("the data folder `{shown}` does not exist"))
             .help("create it, or name another with `--data`"),
-        _ => Error::new(Code::PermissionDenied, format!("the data folder `{shown}` cannot be opened: {error}")),
+        _ => Error::new(Code::PermissionDenied, format!("the data folder `{shown}` cannot be opened: {error}"))
+            .help("correct its permissions, or name another with `--data`"),
     })?;
     if !absolute.is_dir() {
         return Err(
@@ -91,13 +92,18 @@ fn s3(rest: &str) -> Result<DataRoot> {
     ))
 }
 
-fn limits(args: &Args) -> Limits {
-    let memory = args.memory.unwrap_or_else(|| (free_memory().unwrap_or(FALLBACK_MEMORY) / 10 * 6).max(LEAST_MEMORY));
-    Limits {
-        memory: usize::try_from(memory).unwrap_or(usize::MAX),
-        temp: args.temp.clone().unwrap_or_else(env::temp_dir),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
+fn limits(args: &Args) -> Result<Limits> {
+    let temp = args.temp.clone().unwrap_or_else(env::temp_dir);
+    if !temp.is_dir() {
+        let message = format!("the folder for temporary files `{}` does not exist", temp.display());
+        return Err(Error::new(Code::NotFound, message).help("create it, or name another with `--temp`"));
     }
+    let memory = args.memory.unwrap_or_else(|| (free_memory().unwrap_or(FALLBACK_MEMORY) / 10 * 6).max(LEAST_MEMORY));
+    Ok(Limits {
+        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+        temp,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    })
 }
 
 /// Bytes that this process may still use: what the machine has, within what its control group allows.

@@ -35,7 +35,7 @@ fn collect(folder: &Path, shown: &str, files: &mut Vec<(String, Vec<u8>)>) -> Re
             if !name.starts_with('.') {
                 collect(&path, &inside, files)?;
             }
-        } else if name.ends_with(".sql") || name.ends_with(".toml") {
+        } else if is_of_project(&name) {
             let text = fs::read(&path).map_err(|error| {
                 Error::new(Code::PermissionDenied, format!("`{inside}` cannot be read: {error}"))
                     .help("correct its permissions")
@@ -44,4 +44,10 @@ fn collect(folder: &Path, shown: &str, files: &mut Vec<(String, Vec<u8>)>) -> Re
         }
     }
     Ok(())
+}
+
+/// Files in capital letters are read too, so that the engine can say what is wrong with their names.
+fn is_of_project(name: &str) -> bool {
+    let ending = Path::new(name).extension();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("sql") || ending.eq_ignore_ascii_case("toml"))
 }

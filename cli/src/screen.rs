@@ -15,7 +15,8 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, colour: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { json, colour: io::stderr().is_terminal() && !unwanted }
     }
 
     /// Whether results are printed as JSON.

@@ -9,7 +9,7 @@ mod run;
 
 use std::collections::BTreeSet;
 
-use transform::{Project, Result, TableName};
+use transform::{Error, Project, Result, TableName};
 
 use crate::args::{Args, Verb};
 use crate::screen::Screen;
@@ -39,6 +39,11 @@ pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict
         Verb::Run { names, full_refresh } => run::run(args, names, *full_refresh, screen).await,
         Verb::Explain { code } => explain::explain(code.as_deref(), screen),
     }
+}
+
+/// Sorts errors by file and position.
+fn by_place(errors: &mut [Error]) {
+    errors.sort_by(|a, b| a.at.cmp(&b.at));
 }
 
 /// The targets of the named transforms; all of them without names.

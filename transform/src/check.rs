@@ -8,11 +8,12 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::plan::{Planned, plan};
+use crate::plan::{Planned, plan, query_start};
 use crate::project::Project;
+use crate::registration::register;
 use crate::settings::WriteMode;
 use crate::source::table_schema;
-use crate::table::TableName;
+use crate::table::{Table, TableName};
 use crate::transform::Transform;
 
 /// A project's transforms, checked.
@@ -22,6 +23,21 @@ pub struct Checked {
     pub planned: BTreeMap<TableName, Planned>,
     /// All errors, by file and position.
     pub errors: Vec<Error>,
+    /// Those among `planned` whose rows no longer fit the table that is there: only a full refresh can run them.
+    pub misfits: BTreeMap<TableName, Error>,
+}
+
+impl Checked {
+    /// Counts what only a full refresh can run as errors.
+    #[must_use]
+    pub fn without_full_refresh(mut self) -> Self {
+        for (target, error) in std::mem::take(&mut self.misfits) {
+            self.planned.remove(&target);
+            self.errors.push(error);
+        }
+        self.errors.sort_by(|a, b| a.at.cmp(&b.at));
+        self
+    }
 }
 
 /// Plans every transform over the catalog's tables and over what the transforms before it produce.
@@ -51,6 +67,15 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
         }
         let outcome = plan(transform, &|name| known.get(name).cloned(), &names)
             .and_then(|planned| after_rebuilds(transform, planned, &checked.planned));
+        let misfit = match &outcome {
+            Ok(planned) => misfit(catalog.table(&transform.target).await?, transform, planned),
+            Err(_) => None,
+        };
+        let (outcome, misfit) = match misfit {
+            Some(error) if error.code != Code::SchemaChanged => (Err(vec![error]), None),
+            other => (outcome, other),
+        };
+        checked.misfits.extend(misfit.map(|error| (transform.target.clone(), error)));
         match outcome {
             Ok(planned) => {
                 known.insert(transform.target.clone(), schema_of(&planned));
@@ -71,6 +96,14 @@ fn schema_of(planned: &Planned) -> SchemaRef {
     Arc::new(Schema::new(
         columns.map(|column| Field::new(&column.name, column.hive_type.arrow(), true)).collect::<Vec<_>>(),
     ))
+}
+
+/// Why a run could not write into the table that the catalog has.
+fn misfit(existing: Option<Table>, transform: &Transform, planned: &Planned) -> Option<Error> {
+    let registered =
+        register(existing, transform, &planned.columns, &planned.partition_keys, planned.write, String::new());
+    let error = registered.err()?;
+    Some(error.maybe_at(query_start(transform)).in_transform(&transform.target))
 }
 
 /// A table that is rebuilt has all its rows in new objects each time: appending them would double what is there.

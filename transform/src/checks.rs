@@ -62,9 +62,10 @@ impl Check {
         Err(Error::new(
             Code::CheckFailed,
             format!(
-                "`{}` does not hold for {} or more rows, for example {}",
+                "`{}` does not hold for at least {} {}, for example {}",
                 self.text,
                 broken.len(),
+                if broken.len() == 1 { "row" } else { "rows" },
                 row(batch, first)
             ),
         )

@@ -68,12 +68,12 @@ codes! {
     DuplicateKey "duplicate-key" Project
         "A header has the same key twice.\n\nKeep one; a list goes on one line, separated by commas. Only `@assert` and `@assert_table` may be repeated."
     BadValue "bad-value" Project
-        "A setting has a value that its key does not take.\n\nThe message says which values are allowed."
+        "A setting has a value that its key does not take, or no value at all.\n\nThe message says which values are allowed."
     NotSupported "not-supported" Project
         "A setting or SQL feature is part of the language but not built into this version.\n\nRemove it, or wait for the version that has it; nothing was run as if it were not there."
     // The SQL text.
     Syntax "syntax" Project
-        "The SQL text could not be parsed.\n\nThe position is where the parser stopped; the mistake is there or just before."
+        "The SQL text, or an `unglue.toml`, could not be parsed.\n\nThe position is where the parser stopped; the mistake is there or just before."
     NotASelect "not-a-select" Project
         "A file holds something other than one SELECT: DDL, DML, COPY, SET, EXPLAIN or nothing at all.\n\nA transform is one query. How its result is written is said by the header (`@write`, `@partition`, ...), not by a statement."
     SeveralStatements "several-statements" Project
@@ -109,7 +109,7 @@ codes! {
     UnknownTransform "unknown-transform" Project
         "A name given on the command line is not a transform of the project.\n\nNames are `database.table`, or the table alone where it is unique."
     SchemaChanged "schema-changed" Project
-        "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild under another name, or the former definition."
+        "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild with `unglue run --full-refresh`, or the former definition."
     ForeignTable "foreign-table" Project
         "The table that a transform should produce exists already and was not made by it.\n\nunglue never writes into a table that is not its own. Rename the SQL file, or remove the table from the catalog."
     // Input data.

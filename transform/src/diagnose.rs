@@ -49,6 +49,14 @@ fn one_error(error: &DataFusionError, subject: &Subject<'_>) -> Error {
             SchemaError::FieldNotFound { field, valid_fields } => {
                 schema::unknown_column(field, valid_fields, subject.query).maybe_at(subject.place(error, diagnostic))
             }
+            // With its table, it is one that a schema has beside an alias of the same name.
+            SchemaError::AmbiguousReference { field }
+                if field.relation.is_some() && schema::doubled(&field.name, subject).is_some() =>
+            {
+                Error::new(Code::DuplicateColumn, format!("two columns are called `{}`", field.name))
+                    .help("give one of them another name with AS")
+                    .maybe_at(schema::doubled(&field.name, subject))
+            }
             SchemaError::AmbiguousReference { field } => {
                 schema::ambiguous_column(field, diagnostic, subject.query).maybe_at(subject.place(error, diagnostic))
             }
@@ -63,6 +71,9 @@ fn one_error(error: &DataFusionError, subject: &Subject<'_>) -> Error {
         other => by_message(&other.message(), error, subject),
     }
 }
+
+/// The message of a query that uses columns of one table of FROM in another, where DataFusion has no way to do so.
+pub(crate) const CORRELATED: &str = "correlated subquery that cannot be turned into a join";
 
 /// The errors that DataFusion tells apart by their text only.
 fn by_message(message: &str, error: &DataFusionError, subject: &Subject<'_>) -> Error {
@@ -95,6 +106,12 @@ fn by_message(message: &str, error: &DataFusionError, subject: &Subject<'_>) -> 
     {
         return Error::new(Code::NotASelect, plain(message)).help("leave only the SELECT").maybe_at(place());
     }
+    if message == CORRELATED {
+        let lateral = find::lateral(subject.query).and_then(|span| subject.text.location_of(span));
+        return Error::new(Code::InvalidQuery, "the columns of an outer table cannot be used in this way here")
+            .help("write `unnest(...)` in the SELECT list instead of FROM, and a correlated subquery as a join")
+            .maybe_at(subject.culprit(error).or(lateral));
+    }
     if is_about_types(message) {
         return type_mismatch(message, diagnostic).maybe_at(subject.culprit(error).or_else(place));
     }
@@ -102,13 +119,20 @@ fn by_message(message: &str, error: &DataFusionError, subject: &Subject<'_>) -> 
         Some(diagnostic) if message.contains("different number of columns") => {
             (column_counts(diagnostic), last_note(diagnostic).and_then(|span| subject.text.location_of(span)))
         }
+        // DataFusion points at the argument of the inner call.
+        Some(diagnostic) if message.contains("cannot be nested") => {
+            (plain(&diagnostic.message), subject.culprit(error))
+        }
         Some(diagnostic) => (plain(&diagnostic.message), place()),
         None => (plain(message), place()),
     };
     let refused = Error::new(Code::InvalidQuery, message).maybe_at(at);
-    match diagnostic.and_then(|diagnostic| diagnostic.helps.first()) {
-        Some(help) => refused.help(plain(&help.message)),
-        None => refused,
+    match (diagnostic.and_then(|diagnostic| diagnostic.helps.first()), root(error)) {
+        (Some(help), _) => refused.help(plain(&help.message)),
+        (None, DataFusionError::NotImplemented(_)) => {
+            refused.help("DataFusion does not have it: write it in another way")
+        }
+        (None, _) => refused.help("change the marked part"),
     }
 }
 
@@ -147,10 +171,25 @@ fn is_about_types(message: &str) -> bool {
     phrases.iter().any(|phrase| message.contains(phrase))
 }
 
+/// What DataFusion says before an operation whose operands do not fit.
+const OPERATIONS: [&str; 6] = [
+    "Cannot coerce arithmetic expression ",
+    "Cannot infer common argument type for comparison operation ",
+    "Cannot infer common argument type for logical boolean operation ",
+    "Cannot infer common argument type for regex operation ",
+    "Cannot infer common type for bitwise operation ",
+    "Cannot infer common string type for string concat operation ",
+];
+
 fn type_mismatch(message: &str, diagnostic: Option<&Diagnostic>) -> Error {
     let text = if let Some(call) = quoted_after(message, "argument types '") {
         let (name, types) = call.split_once('(').unwrap_or((call, ")"));
         format!("`{name}` cannot be called with ({}", sql_types(types))
+    } else if let Some((_, found)) = message.split_once("non-boolean predicate ") {
+        let data_type = found.rsplit_once("returning ").map_or(found, |(_, data_type)| data_type);
+        format!("a condition must be a boolean, this is {}", sql_types(data_type))
+    } else if let Some(operation) = OPERATIONS.iter().find_map(|operation| message.strip_prefix(operation)) {
+        format!("the types do not fit: {}", sql_types(operation.trim_end_matches(" to valid types")))
     } else {
         plain(message)
     };

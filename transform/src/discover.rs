@@ -198,7 +198,10 @@ async fn plan(root: &DataRoot, catalog: &dyn Catalog, known: Option<Table>, chan
         }
         None => {
             let Some((columns, format)) = columns::of_new_table(family, &keys, &samples, &mut change.findings)? else {
-                change.findings.push(columns::no_rows_yet(root, &change.table));
+                // Objects that cannot be read are reason enough.
+                if change.findings.is_empty() {
+                    change.findings.push(columns::no_rows_yet(root, &change.table));
+                }
                 return Ok(());
             };
             change.created = true;

@@ -118,27 +118,43 @@ pub(crate) async fn overwritten(
     transform: &Transform,
     listing: &Listing,
 ) -> Result<Due> {
-    let triggers: Option<BTreeSet<&TableName>> =
-        transform.settings.trigger.as_ref().map(|tables| tables.iter().map(|table| &table.value).collect());
-    let mut parts = vec![transform.file.text.to_string()];
-    let mut inputs = Vec::new();
-    for (name, input) in listing {
-        let counts = triggers.as_ref().is_none_or(|triggers| triggers.contains(name));
-        for object in &input.objects {
-            let input = recorded(root, object);
-            if counts {
-                let id = InputId::of(&input);
-                parts.push(format!("{name} {} {}", id.object(), id.version()));
-            }
-            inputs.push(input);
-        }
-    }
-    let fingerprint = digest(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+    let fingerprint = fingerprint(root, transform, listing);
     let (version, newest) = ledger.newest_version().await?;
     if newest.is_some_and(|newest| newest.fingerprint == fingerprint) {
         return Ok(Due { inputs: Vec::new(), replaces: None });
     }
-    Ok(Due { inputs, replaces: Some(Replaces { version, fingerprint }) })
+    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }) })
+}
+
+/// A rebuild from all inputs, whether they are new or not.
+pub(crate) async fn everything(
+    root: &DataRoot,
+    ledger: &Ledger,
+    transform: &Transform,
+    listing: &Listing,
+) -> Result<Due> {
+    let (version, _) = ledger.newest_version().await?;
+    let fingerprint = fingerprint(root, transform, listing);
+    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }) })
+}
+
+fn all(root: &DataRoot, listing: &Listing) -> Vec<ReceiptInput> {
+    listing.values().flat_map(|input| &input.objects).map(|object| recorded(root, object)).collect()
+}
+
+/// Stands for the SQL text and the object versions of the tables that trigger the transform: all of FROM by default.
+pub(crate) fn fingerprint(root: &DataRoot, transform: &Transform, listing: &Listing) -> String {
+    let triggers: Option<BTreeSet<&TableName>> =
+        transform.settings.trigger.as_ref().map(|tables| tables.iter().map(|table| &table.value).collect());
+    let mut parts = vec![transform.file.text.to_string()];
+    for (name, input) in listing.iter().filter(|(name, _)| triggers.as_ref().is_none_or(|wanted| wanted.contains(name)))
+    {
+        for object in &input.objects {
+            let id = InputId::of(&recorded(root, object));
+            parts.push(format!("{name} {} {}", id.object(), id.version()));
+        }
+    }
+    digest(&parts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// What is due for a transform in its write mode.
@@ -157,7 +173,8 @@ pub(crate) async fn due(
     }
 }
 
-/// The listing cut down to the object versions of a run: the driving table for `append`, everything otherwise.
+/// The listing cut down to the object versions of a run: those of the driving table where the transform appends, so that
+/// what arrives meanwhile is left for the next run; lookups, and rebuilt tables' inputs, are read as they are.
 ///
 /// Returns also the recorded inputs that are not there any more.
 pub(crate) fn fix(

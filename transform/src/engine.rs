@@ -1,6 +1,6 @@
 //! The engine: the verbs of unglue over a data folder and a catalog.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -70,7 +70,7 @@ pub struct Outcome {
     pub transform: TableName,
     /// Its runs, in order: those that were carried on, then the new one. Empty if there was nothing to do.
     pub runs: Vec<Result<Receipt>>,
-    /// A failed transform that it reads from, because of which it was not run.
+    /// The transform with errors or a failed run, because of which it was not run: it reads from it, or from what does.
     pub waits_for: Option<TableName>,
 }
 
@@ -144,22 +144,36 @@ impl Engine {
     }
 
     /// Runs what is due of the named transforms, in dependency order. One that reads from a failed one is not run.
+    ///
+    /// With `full_refresh`, each table is rebuilt from all of its source, also where nothing is new.
     pub async fn run(
         &self,
         project: &Project,
         checked: &Checked,
         names: &BTreeSet<TableName>,
+        full_refresh: bool,
         stamp: &Stamp,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        let mut failed: BTreeSet<TableName> = BTreeSet::new();
-        for transform in project.transforms().iter().filter(|transform| names.contains(&transform.target)) {
+        // Tables that are not as they should be, with the transform at fault.
+        let mut failed: BTreeMap<TableName, TableName> =
+            project.broken().iter().map(|name| (name.clone(), name.clone())).collect();
+        for transform in project.transforms() {
             let target = transform.target.clone();
-            let Some(planned) = checked.planned.get(&target) else { continue };
-            if let Some(input) = transform.inputs.iter().find(|input| failed.contains(&input.name)) {
-                failed.insert(target.clone());
-                outcomes.push(Outcome { transform: target, runs: Vec::new(), waits_for: Some(input.name.clone()) });
+            let is_chosen = names.contains(&target);
+            if let Some(fault) = transform.inputs.iter().find_map(|input| failed.get(&input.name)).cloned() {
+                failed.insert(target.clone(), fault.clone());
+                if is_chosen {
+                    outcomes.push(Outcome { transform: target, runs: Vec::new(), waits_for: Some(fault) });
+                }
+                continue;
+            }
+            let Some(planned) = checked.planned.get(&target) else {
+                failed.insert(target.clone(), target);
+                continue;
+            };
+            if !is_chosen {
                 continue;
             }
             let runner = Runner {
@@ -168,13 +182,14 @@ impl Engine {
                 limits: &self.limits,
                 transform,
                 planned,
+                full_refresh,
                 stamp,
                 progress,
                 ledger: Ledger::new(self.root.clone(), &target),
             };
             let runs = runner.run().await;
             if runs.iter().any(Result::is_err) {
-                failed.insert(target.clone());
+                failed.insert(target.clone(), target.clone());
             }
             progress(Progress::Finished { transform: target.clone() });
             outcomes.push(Outcome { transform: target, runs, waits_for: None });
@@ -200,3 +215,6 @@ fn targets(project: &Project) -> BTreeSet<TableName> {
     let broken = project.broken().iter().cloned();
     project.transforms().iter().map(|transform| transform.target.clone()).chain(broken).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,19 +66,22 @@ pub(crate) struct Executed {
 /// # Errors
 /// All that can go wrong, with nothing visible and nothing staged left behind where that could be avoided.
 pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
-    unpanicked(execute_unguarded(job)).await
-}
-
-async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
-    let runtime = Runtime::new(job.limits)?;
-    let url = ObjectStoreUrl::parse("unglue://inputs").map_err(of_execution)?;
-    let metas = job.listing.values().flat_map(|input| &input.objects).map(|object| &object.meta);
+    let inputs: Vec<Input> = job.listing.values().cloned().collect();
+    let metas = inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
     let pinned: Arc<dyn ObjectStore> =
         Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
-    runtime.env.register_object_store(url.as_ref(), Arc::clone(&pinned));
+    match unpanicked(execute_unguarded(job, Arc::clone(&pinned))).await {
+        Ok(executed) => Ok(executed),
+        Err(error) => Err(name_object(error, &pinned, &inputs).await),
+    }
+}
+
+async fn execute_unguarded(job: Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result<Executed> {
+    let runtime = Runtime::new(job.limits)?;
+    let url = ObjectStoreUrl::parse("unglue://inputs").map_err(of_execution)?;
+    runtime.env.register_object_store(url.as_ref(), pinned);
     let state = session::executor(Arc::clone(&runtime.env), job.limits, job.at);
 
-    let inputs: Vec<Input> = job.listing.values().cloned().collect();
     let source_of = |name: &TableName| {
         let input = job.listing.get(name)?.clone();
         Some(provider_as_source(Arc::new(SourceTable::new(input, url.clone()))))
@@ -101,10 +104,10 @@ async fn execute_unguarded(job: Job<'_>) -> Result<Executed> {
         attempt: job.attempt,
     };
     let memory = MemoryConsumer::new(WRITER).register(&runtime.env.memory_pool);
-    let files = match write(stream, &spec, job.stage, memory).await {
-        Ok(files) => files,
-        Err(error) => return Err(name_object(error, &pinned, &inputs).await),
-    };
+    let files = write(stream, &spec, job.stage, memory).await.map_err(|error| match error.code {
+        Code::TooManyPartitions => error.maybe_at(job.transform.settings.max_partitions.at.clone()),
+        _ => error,
+    })?;
     Ok(Executed {
         files,
         rows_read: rows_read(physical.as_ref()),

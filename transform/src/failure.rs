@@ -55,7 +55,7 @@ fn of_shared(error: &DataFusionError) -> Error {
             }
             None => Error::new(Code::Internal, lower(&inner.to_string())),
         },
-        DataFusionError::ArrowError(inner, _) => Error::new(Code::ValueOutOfRange, lower(&inner.to_string())),
+        DataFusionError::ArrowError(inner, _) => out_of_range(inner),
         DataFusionError::ParquetError(inner) => {
             Error::new(Code::BadObject, format!("a Parquet object cannot be read: {inner}"))
         }
@@ -77,9 +77,20 @@ fn of_arrow(error: ArrowError) -> Error {
         ArrowError::ParquetError(message) => {
             Error::new(Code::BadObject, format!("a Parquet object cannot be read: {message}"))
         }
-        other => Error::new(Code::ValueOutOfRange, lower(&other.to_string()))
-            .help("guard the expression with TRY_CAST or NULLIF, or mend the data"),
+        other => out_of_range(&other),
     }
+}
+
+fn out_of_range(error: &ArrowError) -> Error {
+    let message = match error {
+        // Without the kind of the error, which says nothing to a reader.
+        ArrowError::CastError(message)
+        | ArrowError::ComputeError(message)
+        | ArrowError::ArithmeticOverflow(message) => message.clone(),
+        other => other.to_string(),
+    };
+    Error::new(Code::ValueOutOfRange, lower(&message))
+        .help("guard the expression with TRY_CAST or NULLIF, or mend the data")
 }
 
 fn of_resources(message: &str) -> Error {

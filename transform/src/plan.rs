@@ -28,7 +28,7 @@ use crate::session;
 use crate::settings::WriteMode;
 use crate::table::{Column, TableName};
 use crate::transform::{Input, Transform};
-use check::{Checked, check};
+use check::{Check, Checked, check, check_to_run};
 pub use tables::SourceOf;
 pub(crate) use tables::table_name;
 
@@ -36,6 +36,7 @@ pub(crate) use tables::table_name;
 #[derive(Debug, Clone)]
 pub struct Planned {
     /// The query, not optimised; its columns bear their final, lower-case names in the order of the SELECT.
+    /// Its tables are schemas only: to run the query, plan it with [`plan_with`].
     pub plan: LogicalPlan,
     /// The columns that go into the files, in the order of the SELECT.
     pub columns: Vec<Column>,
@@ -67,7 +68,7 @@ pub fn plan(
         .inputs
         .iter()
         .filter(|input| schema_of(&input.name).is_none())
-        .map(|input| unknown_table(input, known))
+        .map(|input| unknown_table(input, &transform.target, known))
         .collect();
     if errors.is_empty() {
         match plan_known(transform, schema_of) {
@@ -79,7 +80,7 @@ pub fn plan(
     Err(errors.into_iter().map(|error| error.in_transform(&transform.target)).collect())
 }
 
-/// Plans the query of a transform over given tables, for a run.
+/// Plans the query of a transform that [`plan`] has found sound over given tables, for a run.
 ///
 /// # Errors
 /// What is wrong with the query, at its place.
@@ -88,7 +89,8 @@ pub fn plan_with(
     state: &SessionState,
     source_of: &SourceOf<'_>,
 ) -> Result<LogicalPlan, Vec<Error>> {
-    checked(transform, &Text::of_file(&transform.file), state, source_of).and_then(|checked| final_names(checked.plan))
+    checked(transform, &Text::of_file(&transform.file), state, source_of, check)
+        .and_then(|checked| final_names(checked.plan))
 }
 
 fn plan_known(
@@ -101,7 +103,7 @@ fn plan_known(
         let schema = schema_of(name)?;
         Some(Arc::new(LogicalTableSource::new(schema)) as Arc<dyn TableSource>)
     };
-    let checked = checked(transform, &text, &state, source_of)?;
+    let checked = checked(transform, &text, &state, source_of, check_to_run)?;
     let (columns, mut errors) = output::columns(checked.typed.schema(), &transform.query, &text, &transform.comments);
     let mut asserts = Vec::new();
     if errors.is_empty() {
@@ -130,11 +132,13 @@ fn plan_known(
     })
 }
 
+/// Checks a transform's query, at some depth.
 fn checked(
     transform: &Transform,
     text: &Text<'_>,
     state: &SessionState,
     source_of: &SourceOf<'_>,
+    check: Check,
 ) -> Result<Checked, Vec<Error>> {
     if let Some(error) = limits::too_complex(&transform.query) {
         return Err(vec![error.maybe_at(start(text))]);
@@ -144,13 +148,17 @@ fn checked(
     check(transform.query.as_ref().clone(), state, source_of).map_err(|error| diagnose::errors(&error, &subject))
 }
 
-/// The first word of the query.
+/// The first word of a transform's query.
+pub(crate) fn query_start(transform: &Transform) -> Option<Location> {
+    start(&Text::of_file(&transform.file))
+}
+
 fn start(text: &Text<'_>) -> Option<Location> {
     text.location(diagnose::text::Extent { first: 0, last: 0 })
 }
 
-fn unknown_table(input: &Input, known: &[TableName]) -> Error {
-    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+fn unknown_table(input: &Input, target: &TableName, known: &[TableName]) -> Error {
+    let names: Vec<String> = known.iter().filter(|name| *name != target).map(ToString::to_string).collect();
     let error = Error::new(Code::UnknownTable, format!("there is no table `{}`", input.name)).at(input.at.clone());
     match nearest(&input.name.to_string(), names.iter().map(String::as_str)) {
         Some(nearest) => error.help(format!("did you mean `{nearest}`?")),

@@ -96,7 +96,7 @@ fn unchanged(old: &[Column], new: &[Column], target: &crate::TableName) -> Resul
         Code::SchemaChanged,
         format!("`{target}` is partitioned by ({}), the query gives ({})", describe(old), describe(new)),
     )
-    .help("give the new definition another name, or use `@write: overwrite`"))
+    .help("rebuild the table with `unglue run --full-refresh`, or give the new definition another name"))
 }
 
 fn compatible(old: &[Column], new: &[Column], target: &crate::TableName) -> Result<()> {
@@ -106,7 +106,7 @@ fn compatible(old: &[Column], new: &[Column], target: &crate::TableName) -> Resu
                 Code::SchemaChanged,
                 format!("`{target}` has a column `{}`, the query does not", column.name),
             )
-            .help("keep the column, or use `@write: overwrite`"));
+            .help("keep the column, or rebuild the table with `unglue run --full-refresh`"));
         };
         if now.hive_type != column.hive_type {
             return Err(Error::new(
@@ -116,7 +116,7 @@ fn compatible(old: &[Column], new: &[Column], target: &crate::TableName) -> Resu
                     column.name, column.hive_type, now.hive_type
                 ),
             )
-            .help(format!("CAST it to {}, or use `@write: overwrite`", column.hive_type)));
+            .help(format!("CAST it to {}, or rebuild the table with `unglue run --full-refresh`", column.hive_type)));
         }
     }
     Ok(())

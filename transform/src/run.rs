@@ -35,6 +35,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) transform: &'a Transform,
     /// As checked against the catalog before the run.
     pub(crate) planned: &'a Planned,
+    /// Rebuild the table, also where nothing is new.
+    pub(crate) full_refresh: bool,
     pub(crate) stamp: &'a Stamp,
     pub(crate) progress: &'a (dyn Fn(Progress) + Send + Sync),
     pub(crate) ledger: Ledger,
@@ -52,7 +54,10 @@ impl Runner<'_> {
             }
             Err(error) => return vec![Err(self.name(error))],
         }
-        outcomes.extend(self.run_due().await.transpose());
+        // A rebuild reads the inputs of a run that is still open, too: that one must not add them once more afterwards.
+        if !(self.full_refresh && outcomes.iter().any(Result::is_err)) {
+            outcomes.extend(self.run_due().await.transpose());
+        }
         outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.name(error))).collect()
     }
 
@@ -76,9 +81,14 @@ impl Runner<'_> {
         }
         let Some(intent) = self.ledger.intent(run_id).await? else { return Ok(None) };
         let listing = due::list(self.root, self.catalog, self.transform).await?;
+        // A rebuild of an appending transform has claimed its inputs: only a later rebuild, which read them all again, may
+        // overtake it. Any other rebuild is done anew from what lies there now.
         if let Some(replaces) = &intent.replaces {
-            let due = due::overwritten(self.root, &self.ledger, self.transform, &listing).await?;
-            if due.replaces.as_ref() != Some(replaces) || self.planned.write == WriteMode::Append {
+            let (version, _) = self.ledger.newest_version().await?;
+            let appending = self.planned.write == WriteMode::Append;
+            let stale = replaces.version != version
+                || !appending && due::fingerprint(self.root, self.transform, &listing) != replaces.fingerprint;
+            if stale {
                 self.ledger.put_done(run_id, &Done::Superseded).await?;
                 return Ok(None);
             }
@@ -88,8 +98,12 @@ impl Runner<'_> {
 
     async fn run_due(&self) -> Result<Option<Receipt>> {
         let listing = due::list(self.root, self.catalog, self.transform).await?;
-        let write = self.planned.write;
-        let Due { inputs, replaces } = due::due(self.root, &self.ledger, self.transform, write, &listing).await?;
+        let write = if self.full_refresh { WriteMode::Overwrite } else { self.planned.write };
+        let Due { inputs, replaces } = if self.full_refresh {
+            due::everything(self.root, &self.ledger, self.transform, &listing).await?
+        } else {
+            due::due(self.root, &self.ledger, self.transform, write, &listing).await?
+        };
         if inputs.is_empty() && replaces.is_none() {
             return Ok(None);
         }
@@ -107,23 +121,25 @@ impl Runner<'_> {
                 self.ledger.put_done(&intent.run_id, &Done::Superseded).await?;
                 intent.run_id = owner;
             }
-        } else {
+        }
+        if self.planned.write == WriteMode::Append {
             let run_id = &intent.run_id;
-            let ours: Vec<Option<ReceiptInput>> = stream::iter(intent.inputs.iter().map(|input| async move {
-                let owner = self.ledger.claim(input, run_id).await?;
-                Ok::<_, Error>((owner == *run_id).then(|| input.clone()))
-            }))
-            .buffered(16)
-            .try_collect()
-            .await?;
-            intent.inputs = ours.into_iter().flatten().collect();
+            let owners: Vec<String> = stream::iter(intent.inputs.iter().map(|input| self.ledger.claim(input, run_id)))
+                .buffered(16)
+                .try_collect()
+                .await?;
+            // A rebuild reads its inputs whoever has claimed them: what they gave before is replaced.
+            if intent.replaces.is_none() {
+                let ours = intent.inputs.into_iter().zip(owners).filter(|(_, owner)| *owner == intent.run_id);
+                intent.inputs = ours.map(|(input, _)| input).collect();
+            }
         }
         self.execute(intent, listing).await
     }
 
     async fn execute(&self, intent: Intent, listing: Listing) -> Result<Option<Receipt>> {
         let started = Instant::now();
-        let (listing, superseded) = due::fix(self.root, self.transform, intent.write, listing, &intent.inputs);
+        let (listing, superseded) = due::fix(self.root, self.transform, self.planned.write, listing, &intent.inputs);
         let inputs = due::read_by(self.root, &listing, &intent.inputs);
         if inputs.is_empty() && intent.replaces.is_none() {
             self.ledger.put_done(&intent.run_id, &Done::Superseded).await?;

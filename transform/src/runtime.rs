@@ -49,9 +49,9 @@ impl Runtime {
                     _ => Code::PermissionDenied,
                 };
                 let folder = limits.temp.display();
-                Error::new(code, format!("the folder `{folder}` cannot be used for temporary files"))
-                    .help("name a folder that can be written to with `--temp`")
-                    .because(error)
+                let error = error.strip_backtrace();
+                Error::new(code, format!("the temporary folder `{folder}` cannot be used: {error}"))
+                    .help("name another with `--temp`, or correct its permissions")
             })?;
         Ok(Self { env, pool })
     }

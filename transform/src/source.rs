@@ -4,6 +4,7 @@ mod locate;
 mod names;
 mod prune;
 mod records;
+mod spelling;
 mod text;
 
 use std::sync::Arc;
@@ -151,3 +152,6 @@ fn typed_values(table: &Table, values: &[Option<String>]) -> crate::error::Resul
 pub(crate) fn to_datafusion(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
+
+#[cfg(test)]
+mod tests;

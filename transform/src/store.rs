@@ -112,7 +112,7 @@ impl DataRoot {
     /// Reads a small object whole; `None` if it does not exist.
     ///
     /// # Errors
-    /// What [`storage`] makes of the store's error.
+    /// The storage's own, as [`Code`] has them.
     pub async fn read(&self, path: &Path) -> Result<Option<bytes::Bytes>> {
         match self.bucket.store.get(path).await {
             Ok(result) => Ok(Some(result.bytes().await.map_err(|error| storage(&self.url(path), error))?)),
@@ -124,7 +124,7 @@ impl DataRoot {
     /// Creates a small object; `false` if it exists already, whoever made it.
     ///
     /// # Errors
-    /// What [`storage`] makes of the store's error.
+    /// The storage's own, as [`Code`] has them.
     pub async fn create(&self, path: &Path, content: Vec<u8>) -> Result<bool> {
         match self.bucket.store.put_opts(path, content.into(), object_store::PutMode::Create.into()).await {
             Ok(_) => Ok(true),
@@ -162,7 +162,23 @@ pub(crate) fn storage(object: &str, error: object_store::Error) -> Error {
             _ => return refused(object, error),
         },
     };
-    Error::new(code, message).in_object(object, None).because(error)
+    let error = Error::new(code, message).in_object(object, None).because(error);
+    match code {
+        Code::PermissionDenied => error.help("correct the permissions and run again"),
+        Code::DiskFull => error.help("free some space and run again"),
+        _ => error,
+    }
+}
+
+/// The store's message with the operating system's, which it may leave out.
+fn with_cause(error: &object_store::Error) -> String {
+    let message = error.to_string();
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let cause = cause.to_string();
+    if message.contains(&cause) { message } else { format!("{message}: {cause}") }
 }
 
 /// What the storage refused. Stores give a server's answer as text only: its status, and often XML that says more.
@@ -178,7 +194,8 @@ fn refused(object: &str, error: object_store::Error) -> Error {
         Error::new(Code::PermissionDenied, format!("the storage refuses: {}", reason.trim_end_matches('.')))
             .help("check the credentials, and what they may do in the bucket")
     } else {
-        Error::new(Code::Storage, answer)
+        Error::new(Code::Storage, with_cause(&error))
+            .help("run again; if it stays, mend what the storage complains about")
     };
     refusal.in_object(object, None).because(error)
 }

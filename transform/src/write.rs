@@ -161,14 +161,15 @@ impl Writer<'_> {
             .take(5)
             .map(|(values, rows)| {
                 let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
-                format!("{} ({rows} rows)", values.join("/"))
+                format!("`{}` ({rows} {})", values.join("/"), if **rows == 1 { "row" } else { "rows" })
             })
             .collect();
         Error::new(
             Code::TooManyPartitions,
             format!(
-                "the run would write more than {} partitions, among them {}",
+                "the run would write more than {} partition{}, among them {}",
                 self.spec.max_partitions,
+                if self.spec.max_partitions == 1 { "" } else { "s" },
                 named.join(", ")
             ),
         )
@@ -200,3 +201,6 @@ fn values_at(keys: &[ArrayRef], row: usize) -> Result<PartitionValues> {
 fn internal(error: arrow::error::ArrowError) -> Error {
     Error::new(Code::Internal, error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

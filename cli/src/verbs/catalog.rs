@@ -8,6 +8,9 @@ use crate::args::{Args, CatalogAction};
 use crate::screen::{Screen, count};
 use crate::{edge, folder};
 
+/// Types that are wider than this, such as long structs, do not push all comments to the right.
+const WIDEST_TYPE: usize = 24;
+
 /// Brings the catalog up to date, shows it, or says what would change.
 pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: &mut Screen) -> Result<Verdict> {
     let engine = edge::engine(args)?;
@@ -20,13 +23,16 @@ pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: 
     if screen.is_json() {
         screen.json(&discovery)?;
     } else {
-        report_changes(&discovery, screen);
-        if !discovery.is_change() {
-            screen.note("the catalog is up to date");
-        }
+        changes(&discovery).for_each(|line| screen.line(line));
     }
+    let is_change = discovery.is_change();
     let findings = findings(discovery);
     screen.errors(&findings);
+    if !is_change && findings.is_empty() {
+        screen.note("the catalog is up to date");
+    } else if is_change && action.is_some() {
+        screen.note("nothing was changed yet: `unglue catalog` does it");
+    }
     Ok(Verdict::of(!findings.is_empty()))
 }
 
@@ -36,11 +42,10 @@ pub(super) fn findings(discovery: Discovery) -> Vec<Error> {
     discovery.findings.into_iter().chain(of_tables).collect()
 }
 
-/// What changed, a line a table; nothing for tables that stayed as they were.
-pub(super) fn report_changes(discovery: &Discovery, screen: &mut Screen) {
-    for change in discovery.tables.iter().filter(|change| change.is_change()) {
-        screen.note(format!("{}: {}", change.table, summary(change)));
-    }
+/// What changes, a line a table; nothing for tables that stay as they are.
+pub(super) fn changes(discovery: &Discovery) -> impl Iterator<Item = String> {
+    let changed = discovery.tables.iter().filter(|change| change.is_change());
+    changed.map(|change| format!("{}: {}", change.table, summary(change)))
 }
 
 fn summary(change: &TableChange) -> String {
@@ -48,16 +53,16 @@ fn summary(change: &TableChange) -> String {
     let mut parts = Vec::new();
     if change.created {
         parts.push(format!(
-            "created with {} from {}",
+            "new table with {} from {}",
             count(columns, "column"),
             count(change.objects as u64, "object")
         ));
     } else if columns > 0 {
         let names: Vec<&str> = change.columns_added.iter().map(|column| column.name.as_str()).collect();
-        parts.push(format!("{} added ({})", count(columns, "column"), names.join(", ")));
+        parts.push(format!("{} ({})", count(columns, "new column"), names.join(", ")));
     }
     if !change.partitions_added.is_empty() {
-        parts.push(format!("{} added", count(change.partitions_added.len() as u64, "partition")));
+        parts.push(count(change.partitions_added.len() as u64, "new partition"));
     }
     parts.join(", ")
 }
@@ -77,9 +82,13 @@ async fn show(catalog: &dyn Catalog, screen: &mut Screen) -> Result<Verdict> {
         if let Some(description) = &table.description {
             screen.line(format!("    {description}"));
         }
-        for column in table.columns.iter().chain(&table.partition_keys) {
-            let comment = column.comment.as_ref().map_or_else(String::new, |comment| format!("  {comment}"));
-            screen.line(format!("    {:<28} {}{comment}", column.name, column.hive_type));
+        let columns = || table.columns.iter().chain(&table.partition_keys);
+        let names = columns().map(|column| column.name.chars().count()).max().unwrap_or(0);
+        let types = columns().map(|column| column.hive_type.to_string().len()).max().unwrap_or(0).min(WIDEST_TYPE);
+        for column in columns() {
+            let comment = column.comment.as_deref().unwrap_or_default();
+            let line = format!("    {:<names$}  {:<types$}  {comment}", column.name, column.hive_type.to_string());
+            screen.line(line.trim_end());
         }
         if !table.partition_keys.is_empty() {
             let keys: Vec<&str> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();

@@ -1,8 +1,8 @@
 //! `unglue check`
 
-use transform::{Error, Result};
+use transform::Result;
 
-use super::Verdict;
+use super::{Verdict, by_place};
 use crate::args::{Args, ErrorFormat};
 use crate::screen::{Screen, count};
 use crate::{diagnostic, edge, folder};
@@ -10,9 +10,9 @@ use crate::{diagnostic, edge, folder};
 /// All errors of all SQL files against the catalog.
 pub(super) async fn check(args: &Args, format: ErrorFormat, screen: &mut Screen) -> Result<Verdict> {
     let (project, mut errors) = folder::read(&args.project)?;
-    let checked = edge::engine(args)?.check(&project).await?;
+    let checked = edge::engine(args)?.check(&project).await?.without_full_refresh();
     errors.extend(checked.errors);
-    errors.sort_by(|a: &Error, b: &Error| a.at.cmp(&b.at));
+    by_place(&mut errors);
     let format = if screen.is_json() { ErrorFormat::Json } else { format };
     match format {
         ErrorFormat::Json => screen.json(&errors)?,

@@ -34,6 +34,10 @@ pub(super) fn init(args: &Args, screen: &mut Screen) -> Result<Verdict> {
         )
         .help("name an empty folder with `--project`"));
     }
+    if args.project.exists() && !args.project.is_dir() {
+        return Err(Error::new(Code::Usage, format!("`{}` is not a folder", args.project.display()))
+            .help("name an empty folder with `--project`"));
+    }
     for (file, text) in FILES {
         write(&args.project.join(file), text)?;
         screen.line(*file);
@@ -45,6 +49,7 @@ pub(super) fn init(args: &Args, screen: &mut Screen) -> Result<Verdict> {
 fn write(path: &Path, text: &str) -> Result<()> {
     let unwritable = |error: std::io::Error| {
         Error::new(Code::PermissionDenied, format!("`{}` cannot be written: {error}", path.display()))
+            .help("name a folder that may be written with `--project`")
     };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(unwritable)?;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use transform::{Code, Error, PlannedRun, Project, Result, TableName};
+use transform::{Checked, Code, Error, PlannedRun, Project, Result, TableName, Transform, WriteMode};
 
 use super::check::write_mode;
-use super::{Verdict, chosen};
+use super::{Verdict, by_place, chosen};
 use crate::args::Args;
 use crate::screen::{Screen, bytes, count};
 use crate::{edge, folder};
@@ -15,12 +15,13 @@ pub(super) async fn plan(args: &Args, names: &[String], arrivals: &[String], scr
     let (project, mut errors) = folder::read(&args.project)?;
     let engine = edge::engine(args)?;
     let mut names = chosen(&project, names)?;
+    let mut checked = engine.check(&project).await?.without_full_refresh();
     if !arrivals.is_empty() {
-        let triggered = triggered(&project, &engine, arrivals)?;
+        let triggered = triggered(&project, &engine, &checked, arrivals)?;
         names.retain(|name| triggered.contains(name));
     }
-    let mut checked = engine.check(&project).await?;
     errors.append(&mut checked.errors);
+    by_place(&mut errors);
     screen.errors(&errors);
     let runs = engine.plan(&project, &checked, &names).await?;
     if screen.is_json() {
@@ -34,13 +35,20 @@ pub(super) async fn plan(args: &Args, names: &[String], arrivals: &[String], scr
 }
 
 /// The transforms that the arrival of these objects would start, with those after them.
-fn triggered(project: &Project, engine: &transform::Engine, arrivals: &[String]) -> Result<BTreeSet<TableName>> {
+fn triggered(
+    project: &Project,
+    engine: &transform::Engine,
+    checked: &Checked,
+    arrivals: &[String],
+) -> Result<BTreeSet<TableName>> {
     let mut found = BTreeSet::new();
     for arrival in arrivals {
-        let table = engine.table_of(arrival)?;
-        let mut waiting = vec![table];
+        let mut waiting = vec![engine.table_of(arrival)?];
         while let Some(table) = waiting.pop() {
-            for transform in project.downstream(&table) {
+            let started = project.downstream(&table).into_iter().filter(|transform| {
+                checked.planned.get(&transform.target).is_some_and(|planned| starts(transform, planned.write, &table))
+            });
+            for transform in started {
                 if found.insert(transform.target.clone()) {
                     waiting.push(transform.target.clone());
                 }
@@ -48,6 +56,14 @@ fn triggered(project: &Project, engine: &transform::Engine, arrivals: &[String])
         }
     }
     Ok(found)
+}
+
+/// Whether new objects of a table start a transform that reads it.
+fn starts(transform: &Transform, write: WriteMode, table: &TableName) -> bool {
+    match &transform.settings.trigger {
+        Some(tables) => tables.iter().any(|trigger| trigger.value == *table),
+        None => write != WriteMode::Append || transform.driving.as_ref() == Some(table),
+    }
 }
 
 fn text(run: &PlannedRun) -> String {
@@ -63,11 +79,12 @@ fn text(run: &PlannedRun) -> String {
         if more > 0 {
             objects.push(format!("and {more} more"));
         }
-        lines.push(format!(
-            "    reads    {}, up to {}",
-            count(run.inputs.len() as u64, "new object"),
-            bytes(run.bytes)
-        ));
+        let noun = if run.write == WriteMode::Append { "new object" } else { "object" };
+        let of_inputs: u64 = run.inputs.iter().map(|input| input.bytes).sum();
+        let lookups = run.bytes.saturating_sub(of_inputs);
+        let lookups = if lookups > 0 { format!(", and {} of lookups", bytes(lookups)) } else { String::new() };
+        let objects_read = count(run.inputs.len() as u64, noun);
+        lines.push(format!("    reads    {objects_read}, up to {}{lookups}", bytes(of_inputs)));
         lines.extend(objects.into_iter().map(|object| format!("             {object}")));
         lines.push(format!(
             "    about    {:.1} s, {} memory, ${:.6} on Lambda (estimates)",

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use transform::{Code, Error, Outcome, Receipt, Result};
+use transform::{Error, Outcome, Receipt, Result};
 
-use super::catalog::{findings, report_changes};
+use super::catalog::{changes, findings};
 use super::check::write_mode;
-use super::{Verdict, chosen};
+use super::{Verdict, by_place, chosen};
 use crate::args::Args;
 use crate::progress::Bar;
 use crate::screen::{Screen, bytes, count};
@@ -16,19 +16,19 @@ use crate::{edge, folder};
 
 /// Brings the catalog up to date, then runs what is due.
 pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, screen: &mut Screen) -> Result<Verdict> {
-    if full_refresh {
-        return Err(Error::new(Code::NotSupported, "`--full-refresh` is not built into this version")
-            .help("a transform with `@write: overwrite` is rebuilt whenever its inputs or its SQL change"));
-    }
     let (project, mut errors) = folder::read(&args.project)?;
     let engine = edge::engine(args)?;
     let names = chosen(&project, names)?;
     let discovery = engine.discover(&project).await?;
-    report_changes(&discovery, screen);
+    changes(&discovery).for_each(|line| screen.note(line));
     let findings = findings(discovery);
     screen.errors(&findings);
     let mut checked = engine.check(&project).await?;
+    if !full_refresh {
+        checked = checked.without_full_refresh();
+    }
     errors.append(&mut checked.errors);
+    by_place(&mut errors);
     screen.errors(&errors);
 
     let bar = Arc::new(Bar::new());
@@ -39,16 +39,17 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
             ticking.tick();
         }
     });
-    let outcomes = engine.run(&project, &checked, &names, &edge::stamp(), &|progress| bar.follow(progress)).await;
+    let outcomes =
+        engine.run(&project, &checked, &names, full_refresh, &edge::stamp(), &|progress| bar.follow(progress)).await;
     ticker.abort();
     bar.clear();
 
-    let failed = report(outcomes, screen)?;
-    Ok(Verdict::of(failed || !errors.is_empty() || !findings.is_empty()))
+    errors.extend(findings);
+    Ok(Verdict::of(report(outcomes, errors, screen)?))
 }
 
-/// Prints receipts and errors; whether anything failed.
-fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
+/// Prints receipts and the errors of the runs; whether anything failed. `known` are errors that were printed before.
+fn report(outcomes: Vec<Outcome>, known: Vec<Error>, screen: &mut Screen) -> Result<bool> {
     let mut receipts = Vec::new();
     let mut errors = Vec::new();
     let mut idle = Vec::new();
@@ -66,7 +67,7 @@ fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
             }
         }
     }
-    let failed = !errors.is_empty() || !waiting.is_empty();
+    let failed = !errors.is_empty() || !waiting.is_empty() || !known.is_empty();
     screen.errors(&errors);
     for (transform, upstream) in &waiting {
         screen.note(format!("{transform}: not run, because `{upstream}` failed"));
@@ -76,6 +77,7 @@ fn report(outcomes: Vec<Outcome>, screen: &mut Screen) -> Result<bool> {
             .iter()
             .map(|(transform, upstream)| json!({"transform": transform, "waits_for": upstream}))
             .collect();
+        let errors: Vec<&Error> = known.iter().chain(&errors).collect();
         screen.json(&json!({"runs": receipts, "errors": errors, "up_to_date": idle, "waiting": waiting}))?;
         return Ok(failed);
     }

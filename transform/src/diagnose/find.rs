@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Join, JoinConstraint, ObjectName, Query, Select, SelectItem, SetExpr, Spanned, TableFactor, Visit,
     Visitor, visit_expressions,
 };
-use datafusion::sql::sqlparser::tokenizer::Span;
+use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
 use super::narrow::constraint;
 use super::text::{Extent, Text};
@@ -64,6 +64,15 @@ pub(crate) fn tables(query: &Query, table: &str) -> Vec<Span> {
         .collect()
 }
 
+/// The first unnest or LATERAL subquery in FROM.
+pub(crate) fn lateral(query: &Query) -> Option<Span> {
+    factors(query).into_iter().find_map(|factor| match &factor {
+        TableFactor::UNNEST { array_exprs, .. } => array_exprs.first().map(Spanned::span),
+        TableFactor::Derived { lateral: true, subquery, .. } => Some(subquery.span()),
+        _ => None,
+    })
+}
+
 /// A name as the planner normalises it: unquoted parts in lower case.
 pub(crate) fn object_name(name: &ObjectName) -> String {
     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(normal).collect();
@@ -89,6 +98,11 @@ pub(crate) fn item_name(item: &SelectItem) -> Option<String> {
     }
 }
 
+/// Whether a SELECT item stands for several columns.
+pub(crate) fn is_wildcard(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
 /// The SELECT whose items name the columns of the result: of a set operation, the first.
 pub(crate) fn naming_select(body: &SetExpr) -> Option<&Select> {
     match body {
@@ -109,7 +123,7 @@ pub(crate) fn items(text: &Text<'_>, select: &Select) -> Vec<Extent> {
         let from = text.is_word(index, "FROM") && !(index > start && text.is_word(index - 1, "DISTINCT"));
         let ends =
             depth < 0 || text.token(index).is_none() || (depth == 0 && (from || ends_from_less(text, index, select)));
-        let comma = depth == 0 && text.token(index) == Some(&datafusion::sql::sqlparser::tokenizer::Token::Comma);
+        let comma = depth == 0 && text.token(index) == Some(&Token::Comma);
         if (ends || comma) && index > first {
             extents.push(Extent { first, last: index - 1 });
             first = index + 1;
@@ -125,7 +139,7 @@ pub(crate) fn items(text: &Text<'_>, select: &Select) -> Vec<Extent> {
 /// Whether a SELECT without FROM ends before a token.
 fn ends_from_less(text: &Text<'_>, index: usize, select: &Select) -> bool {
     let clauses = ["WHERE", "GROUP", "ORDER", "LIMIT", "UNION", "INTERSECT", "EXCEPT"];
-    let semicolon = text.token(index) == Some(&datafusion::sql::sqlparser::tokenizer::Token::SemiColon);
+    let semicolon = text.token(index) == Some(&Token::SemiColon);
     semicolon || (select.from.is_empty() && text.is_any_word(index, &clauses))
 }
 

@@ -66,14 +66,18 @@ impl Search<'_> {
             }
         }
         let alone = Alone::new(select, query, visible);
-        if self.fails(alone.query(one())) {
+        if self.fails(alone.query(truth())) {
             return None;
         }
         let roots = roots(select, query.order_by.as_ref());
-        if let Some(root) = roots.iter().find(|root| self.fails(alone.query((*root).clone()))) {
-            return self.inwards(root, &alone, visible);
+        if let Some(root) = roots.iter().find(|root| self.root_fails(root, &alone)) {
+            return self.inwards(&root.expr, &alone, visible);
         }
-        roots.iter().find_map(|root| self.anywhere(root, &alone))
+        roots.iter().find_map(|root| self.anywhere(&root.expr, &alone))
+    }
+
+    fn root_fails(&self, root: &Root, alone: &Alone) -> bool {
+        self.fails(alone.query(root.expr.clone())) || (root.is_condition && self.fails(alone.filter(root.expr.clone())))
     }
 
     /// Follows a fault from an expression that has it to the innermost part that has it.
@@ -112,7 +116,7 @@ impl Alone {
         select.qualify = None;
         for join in select.from.iter_mut().flat_map(|from| &mut from.joins) {
             if let Some(JoinConstraint::On(condition)) = constraint_mut(&mut join.join_operator) {
-                *condition = Expr::Value(Value::Boolean(true).with_empty_span());
+                *condition = truth();
             }
         }
         let mut alone = query.clone();
@@ -134,9 +138,17 @@ impl Alone {
         }
         query
     }
+
+    fn filter(&self, condition: Expr) -> Query {
+        let mut query = self.query(truth());
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            select.selection = Some(condition);
+        }
+        query
+    }
 }
 
-fn one() -> Expr {
+fn truth() -> Expr {
     Expr::Value(Value::Boolean(true).with_empty_span())
 }
 
@@ -175,29 +187,34 @@ fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
     }
 }
 
+/// An outermost expression of a SELECT.
+struct Root {
+    expr: Expr,
+    /// Whether it must be a boolean.
+    is_condition: bool,
+}
+
 /// The outermost expressions of a SELECT, in the order of its clauses.
-fn roots(select: &Select, order_by: Option<&OrderBy>) -> Vec<Expr> {
-    let mut roots: Vec<Expr> = select
-        .projection
-        .iter()
-        .filter_map(|item| match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
-            _ => None,
-        })
-        .collect();
-    for join in select.from.iter().flat_map(|from| &from.joins) {
-        if let Some(JoinConstraint::On(condition)) = constraint(&join.join_operator) {
-            roots.push(condition.clone());
+fn roots(select: &Select, order_by: Option<&OrderBy>) -> Vec<Root> {
+    let mut roots: Vec<Root> = Vec::new();
+    let mut push = |expr: &Expr, is_condition| roots.push(Root { expr: expr.clone(), is_condition });
+    for item in &select.projection {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            push(expr, false);
         }
     }
-    roots.extend(select.selection.clone());
-    if let GroupByExpr::Expressions(keys, _) = &select.group_by {
-        roots.extend(keys.iter().cloned());
+    for join in select.from.iter().flat_map(|from| &from.joins) {
+        if let Some(JoinConstraint::On(condition)) = constraint(&join.join_operator) {
+            push(condition, true);
+        }
     }
-    roots.extend(select.having.clone());
-    roots.extend(select.qualify.clone());
+    select.selection.iter().for_each(|condition| push(condition, true));
+    if let GroupByExpr::Expressions(keys, _) = &select.group_by {
+        keys.iter().for_each(|key| push(key, false));
+    }
+    select.having.iter().chain(&select.qualify).for_each(|condition| push(condition, true));
     if let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = order_by {
-        roots.extend(keys.iter().map(|key| key.expr.clone()));
+        keys.iter().for_each(|key| push(&key.expr, false));
     }
     roots
 }

@@ -135,6 +135,21 @@ pub(super) fn duplicate_column(message: &str, subject: &Subject<'_>) -> Error {
     Error::new(Code::DuplicateColumn, message).help("give one of them another name with AS").maybe_at(at)
 }
 
+/// The second column of this name in a SELECT list; one that stands beside a `*` is taken for the second.
+pub(super) fn doubled(name: &str, subject: &Subject<'_>) -> Option<Location> {
+    find::selects(subject.query).iter().find_map(|select| {
+        let names: Vec<Option<String>> = select.projection.iter().map(find::item_name).collect();
+        let has_all = select.projection.iter().any(find::is_wildcard);
+        let positions: Vec<usize> = (0..names.len()).filter(|&at| names[at].as_deref() == Some(name)).collect();
+        let second = match positions.as_slice() {
+            [_, second, ..] => *second,
+            [only] if has_all => *only,
+            _ => return None,
+        };
+        subject.text.location(*find::items(subject.text, select).get(second)?)
+    })
+}
+
 /// The SELECT that has one name at both positions: the name, and the place of the second.
 fn located(first: usize, second: usize, subject: &Subject<'_>) -> (Option<String>, Option<Location>) {
     for select in find::selects(subject.query) {

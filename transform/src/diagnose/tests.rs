@@ -24,11 +24,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("SELECT «raw.orders.zzz» FROM raw.orders", "unknown-column", "its columns are `order_id`"),
     ("SELECT order_id AS ü, 'ä' AS b, «orderid» FROM raw.orders", "unknown-column", "did you mean `order_id`?"),
     ("SELECT «\"Order_Id\"» FROM raw.orders", "unknown-column", "did you mean `order_id`?"),
-    (
-        "SELECT «x.order_id» FROM raw.orders AS o",
-        "unknown-column",
-        "`x` is not a table or alias of FROM; did you mean `o.order_id`?",
-    ),
+    ("SELECT «x.order_id» FROM raw.orders AS o", "unknown-column", "`x` is not a table or alias of FROM; FROM has `o`"),
     ("SELECT «ordes.order_id» FROM raw.orders AS orders", "unknown-column", "did you mean `orders.order_id`?"),
     (
         "SELECT o.order_id FROM raw.orders AS o JOIN raw.customers AS c ON c.customer_id = «o.cust_id»",
@@ -97,15 +93,23 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("SELECT order_id FROM raw.orders WHERE «is_nice»(status)", "unknown-function", "there is no function `is_nice`"),
     ("SELECT order_id, «row_number»() AS r FROM raw.orders", "unknown-function", "needs OVER"),
     // Types.
-    ("SELECT order_id, «status * 2» AS x FROM raw.orders", "type-mismatch", "string * bigint"),
+    ("SELECT order_id, «status * 2» AS x FROM raw.orders", "type-mismatch", "the types do not fit: string * bigint"),
     ("SELECT order_id, upper(status) AS s,\n  abs(«(status) + paid») AS x FROM raw.orders", "type-mismatch", ""),
-    ("SELECT order_id FROM raw.orders WHERE «ordered_at > 5»", "type-mismatch", "timestamp > bigint"),
+    (
+        "SELECT order_id FROM raw.orders WHERE «ordered_at > 5»",
+        "type-mismatch",
+        "the types do not fit: timestamp > bigint",
+    ),
     (
         "SELECT order_id FROM raw.orders WHERE paid AND («paid = 5») AND order_id = 1",
         "type-mismatch",
         "boolean = bigint",
     ),
-    ("SELECT order_id FROM raw.orders WHERE «amount»", "type-mismatch", "non-boolean predicate"),
+    (
+        "SELECT order_id FROM raw.orders WHERE «amount»",
+        "type-mismatch",
+        "a condition must be a boolean, this is decimal(12, 2)",
+    ),
     ("SELECT «abs(status)» AS x FROM raw.orders", "type-mismatch", "`abs` cannot be called with (string)"),
     (
         "SELECT abs(order_id) AS y, 1 + «abs(order_id, 2)» AS x FROM raw.orders",
@@ -144,7 +148,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "SELECT order_id FROM raw.orders UNION ALL SELECT «name * 2» FROM raw.customers",
         "type-mismatch",
-        "string * bigint",
+        "the types do not fit: string * bigint",
     ),
     // Names and types of the result.
     ("SELECT order_id AS a, «status AS a» FROM raw.orders", "duplicate-column", "two columns are called `a`"),
@@ -153,6 +157,8 @@ const WRONG: &[(&str, &str, &str)] = &[
         "duplicate-column",
         "`customer_id`",
     ),
+    ("SELECT order_id, «status AS Order_Id» FROM raw.orders", "duplicate-column", "`order_id`"),
+    ("SELECT *, «status AS order_id» FROM raw.orders", "duplicate-column", "`order_id`"),
     ("SELECT order_id, «status AS \"ORDER_ID\"» FROM raw.orders", "duplicate-column", "letter case does not count"),
     ("SELECT o.*,\n  «c.*»\nFROM raw.orders AS o JOIN raw.customers AS c ON true", "duplicate-column", "`customer_id`"),
     ("SELECT *, «abs(amount)» FROM raw.orders", "bad-column-name", "`abs(amount)` has no usable name; name it with AS"),
@@ -162,11 +168,21 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("SELECT *, «INTERVAL '1 day' AS i», 1 AS one FROM raw.orders", "unsupported-type", "the column `i`"),
     // The rest.
     ("SELECT sum(order_id) AS s, «status» FROM raw.orders", "invalid-query", "must appear in GROUP BY"),
-    ("SELECT sum(«sum(order_id)») AS s FROM raw.orders", "invalid-query", "nested"),
+    ("SELECT 1 + «sum(sum(order_id))» AS s FROM raw.orders", "invalid-query", "nested"),
     (
         "SELECT order_id FROM raw.orders UNION ALL «SELECT customer_id, name FROM raw.customers»",
         "invalid-query",
         "1 and 2",
+    ),
+    (
+        "SELECT e.id, u.code FROM raw.events AS e CROSS JOIN unnest(«e.codes») AS u(code)",
+        "invalid-query",
+        "write `unnest(...)` in the SELECT list",
+    ),
+    (
+        "SELECT o.order_id FROM raw.orders AS o, LATERAL («SELECT name FROM raw.customers AS c WHERE c.customer_id = o.customer_id LIMIT 1») AS l",
+        "invalid-query",
+        "as a join",
     ),
     ("SELECT order_id, «$1» AS x FROM raw.orders", "invalid-query", "`$1` has no value"),
     ("SELECT CAST(status AS DATE) AS d, «CAST(status AS FOO)» AS x FROM raw.orders", "invalid-query", "FOO"),

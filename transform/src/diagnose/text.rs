@@ -39,7 +39,8 @@ impl<'a> Text<'a> {
     /// An expression that is the value of a setting, found in the setting's line.
     pub(crate) fn of_value(value: &str, at: &Location) -> Self {
         let mut at = at.clone();
-        if let Some(byte) = at.text.find(value) {
+        let stands_there = at.text.chars().skip(at.column.saturating_sub(1)).collect::<String>().starts_with(value);
+        if let (false, Some(byte)) = (stands_there, at.text.find(value)) {
             at.column = at.text[..byte].chars().count() + 1;
         }
         Self { tokens: tokens(value), place: Place::Value(at) }
@@ -140,7 +141,7 @@ impl<'a> Text<'a> {
     /// The line from `start` to `end`, or to its own end.
     fn underline(&self, start: Point, end: Option<Point>) -> Option<Location> {
         let (file, line, text, offset) = match &self.place {
-            Place::Value(at) => (at.file.as_str(), at.line, at.text.as_str(), at.column - 1),
+            Place::Value(at) => (at.file.as_str(), at.line, at.text.as_str(), at.column.saturating_sub(1)),
             Place::File { path, lines } => {
                 let line = usize::try_from(start.line).ok()?;
                 (*path, line, *lines.get(line.checked_sub(1)?)?, 0)

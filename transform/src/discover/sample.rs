@@ -15,7 +15,6 @@ use super::format::{self, Codec, Encoding, Family};
 use super::survey::Object;
 use crate::code::{Code, Kind};
 use crate::error::{Error, Result};
-use crate::panic::unpanicked;
 use crate::store::{DataRoot, storage};
 
 /// Objects sampled of a table: half of them the oldest, half the newest.
@@ -34,9 +33,6 @@ const TEXT: usize = 1024 * 1024;
 /// Bytes read of the end of a Parquet object at first, and at most.
 const FOOTER: u64 = 64 * 1024;
 const LARGEST_FOOTER: u64 = 64 * 1024 * 1024;
-
-/// Bytes at the very end of a Parquet object: the length of the footer, and the magic number.
-const FOOTER_TAIL: u64 = 8;
 
 /// What was seen of one object.
 #[derive(Debug)]
@@ -110,10 +106,7 @@ async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
         return Err(Error::new(Code::BadObject, "the object is of no known format"));
     };
     if encoding.family == Family::Parquet {
-        return unpanicked(footer(root, object)).await.map_err(|error| match error.code {
-            Code::Internal => damaged_footer().because(error),
-            _ => error,
-        });
+        return footer(root, object).await;
     }
     let wanted = if encoding.codec == Some(Codec::Bzip2) { START_OF_BZIP2 } else { START };
     let start = range(root, object, 0..object.size.min(wanted)).await?;
@@ -165,50 +158,42 @@ async fn footer(root: &DataRoot, object: &Object) -> Result<Content> {
 }
 
 async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMetaData> {
+    let tail = object.size.saturating_sub(FOOTER)..object.size;
+    let mut wanted = vec![tail.clone()];
+    let mut data = vec![range(root, object, tail).await?];
+    check_footer_length(&data[0], object.size)?;
     let mut decoder = ParquetMetaDataPushDecoder::try_new(object.size)
         .map_err(not_parquet)?
         .with_page_index_policy(PageIndexPolicy::Skip);
-    let mut wanted = vec![object.size.saturating_sub(FOOTER)..object.size];
     loop {
-        if wanted.iter().any(|range| range.end - range.start > LARGEST_FOOTER) {
-            return Err(
-                Error::new(Code::BadObject, "the Parquet footer is larger than any real one").help("upload it again")
-            );
-        }
-        let data: Vec<Bytes> = futures::stream::iter(wanted.clone())
+        decoder.push_ranges(wanted, data).map_err(not_parquet)?;
+        wanted = match decoder.try_decode().map_err(not_parquet)? {
+            DecodeResult::Data(metadata) => return Ok(metadata),
+            DecodeResult::NeedsData(ranges) => ranges,
+            DecodeResult::Finished => {
+                return Err(Error::new(Code::Internal, "the Parquet decoder ended without a footer"));
+            }
+        };
+        data = futures::stream::iter(wanted.clone())
             .map(|wanted| range(root, object, wanted))
             .buffered(PARALLEL_READS)
             .try_collect()
             .await?;
-        check_footer(object, &wanted, &data)?;
-        decoder.push_ranges(wanted, data).map_err(not_parquet)?;
-        match decoder.try_decode().map_err(not_parquet)? {
-            DecodeResult::Data(metadata) => return Ok(metadata),
-            DecodeResult::NeedsData(ranges) => wanted = ranges,
-            DecodeResult::Finished => {
-                return Err(Error::new(Code::Internal, "the Parquet decoder ended without a footer"));
-            }
-        }
     }
 }
 
-/// Whether the footer has room in the object. The decoder takes its length on trust.
-fn check_footer(object: &Object, ranges: &[std::ops::Range<u64>], data: &[Bytes]) -> Result<()> {
-    for (range, bytes) in ranges.iter().zip(data) {
-        if range.end == object.size
-            && let [.., a, b, c, d, b'P', b'A', b'R', b'1'] = bytes[..]
-            && u64::from(u32::from_le_bytes([a, b, c, d])) + FOOTER_TAIL > object.size
-        {
-            return Err(damaged_footer());
-        }
+/// The decoder trusts the length that the last 8 bytes give.
+fn check_footer_length(tail: &[u8], size: u64) -> Result<()> {
+    let length = match tail.last_chunk::<8>() {
+        Some([a, b, c, d, b'P', b'A', b'R', b'1']) => u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+        _ => return Err(not_parquet(ParquetError::General("the last bytes are not `PAR1`".to_owned()))),
+    };
+    if length + 12 > size || length > LARGEST_FOOTER {
+        return Err(not_parquet(ParquetError::General(format!("a footer of {length} bytes in {size}"))));
     }
     Ok(())
 }
 
 fn not_parquet(error: ParquetError) -> Error {
-    damaged_footer().because(error)
-}
-
-fn damaged_footer() -> Error {
-    Error::new(Code::BadObject, "the object is not a whole Parquet file").help("upload it again")
+    Error::new(Code::BadObject, "the object is not a whole Parquet file").because(error).help("upload it again")
 }

@@ -11,7 +11,6 @@ use crate::settings::{ChangedInput, Dialect, EngineChoice, OnViolation, Settings
 macro_rules! keys {
     ($($variant:ident $text:literal)*) => {
         /// A key of a header or an `unglue.toml`.
-        #[expect(clippy::enum_variant_names, reason = "one of the keys is called `@key`")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Key {
             $($variant,)*
@@ -41,7 +40,7 @@ keys! {
     Write "write"
     Partition "partition"
     Sort "sort"
-    Key "key"
+    Identity "key"
     LatestBy "latest_by"
     Driving "driving"
     Trigger "trigger"
@@ -111,7 +110,7 @@ fn set(settings: &mut Settings, entry: &Entry) -> Result<()> {
         }
         Key::Partition => settings.partition = value.columns(key)?,
         Key::Sort => settings.sort = value.sort_columns(key)?,
-        Key::Key => settings.key = refused(entry, value.columns(key)?)?,
+        Key::Identity => settings.key = refused(entry, value.columns(key)?)?,
         Key::LatestBy => settings.latest_by = Some(refused_one(entry, value.one(key)?.column(key)?)?),
         Key::Driving => settings.driving = Some(value.one(key)?.table(key)?),
         Key::Trigger => settings.trigger = Some(value.tables(key)?),

@@ -9,7 +9,7 @@ pub(crate) fn refusal(key: Key, value: &str, at: &Location) -> Option<Error> {
     let help = match (key, value) {
         (Key::Write, "merge") => "use `@write: overwrite`, or `append` where rows are never updated",
         (Key::Write, "overwrite_partitions") => "use `@write: overwrite`, which replaces the whole table",
-        (Key::Key | Key::LatestBy, _) => "it serves `@write: merge` only; remove it",
+        (Key::Identity | Key::LatestBy, _) => "it serves `@write: merge` only; remove it",
         (Key::Unique, _) => "remove it; `@not_null` and `@assert` check single rows",
         (Key::AssertTable, _) => "remove it; `@assert` checks single rows",
         (Key::OnViolation | Key::OnBadRecord, "quarantine" | "warn") => "use `fail`, the default",
@@ -18,7 +18,7 @@ pub(crate) fn refusal(key: Key, value: &str, at: &Location) -> Option<Error> {
         _ => return None,
     };
     let setting = match key {
-        Key::Key | Key::LatestBy | Key::Unique | Key::AssertTable => format!("`@{key}`"),
+        Key::Identity | Key::LatestBy | Key::Unique | Key::AssertTable => format!("`@{key}`"),
         _ => format!("`@{key}: {value}`"),
     };
     let message = format!("{setting} is not built into this version yet");

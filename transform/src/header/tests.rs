@@ -41,7 +41,7 @@ fn wrong_headers() {
         ("-- @write: «apend»\nSELECT a FROM raw.o", &["bad-value"]),
         ("-- @write: «merge»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @write: «Overwrite_Partitions»\nSELECT a FROM raw.o", &["not-supported"]),
-        ("-- @key: «id», other\nSELECT a FROM raw.o", &["not-supported"]),
+        ("-- @key: «id, other»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @latest_by: «updated_at»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @unique: «id»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @assert_table: «count(*) > 0»\nSELECT a FROM raw.o", &["not-supported"]),
@@ -92,9 +92,7 @@ fn wrong_headers() {
             ],
         ),
     ];
-    for (marked, codes) in wrong {
-        assert_wrong(marked, codes);
-    }
+    assert_wrong(wrong);
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(crate) fn infer_csv(sample: &[u8], complete: bool, options: &CsvOptions) -> 
         }
     }
     let columns = names.into_iter().zip(shapes.into_iter().map(Seen::Values)).collect();
-    Ok(Schema { columns, has_rows: !data.is_empty(), findings: Vec::new() })
+    Ok(Schema { columns, has_rows: !data.is_empty(), ..Schema::default() })
 }
 
 /// The records of a sample, without the last one of an incomplete sample: it may be cut.

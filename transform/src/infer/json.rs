@@ -1,5 +1,6 @@
 //! Schema inference of JSON: one object a line.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -18,6 +19,7 @@ pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
     let end = if complete { sample.len() } else { sample.iter().rposition(|b| *b == b'\n').unwrap_or(0) };
     let mut schema = Schema::default();
     let mut columns = Fields::default();
+    let (mut spellings, mut other_spellings) = (BTreeMap::new(), BTreeMap::new());
     for (index, line) in sample[..end].split(|b| *b == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() {
@@ -26,8 +28,13 @@ pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
         match serde_json::from_slice::<Shape>(line) {
             Ok(Shape::Struct(fields)) => {
                 schema.has_rows = true;
-                for (name, shape) in fields.into_ordered() {
-                    columns.add(name.to_lowercase(), shape);
+                for (key, shape) in fields.into_ordered() {
+                    let name = key.to_lowercase();
+                    if *spellings.entry(name.clone()).or_insert_with(|| key.clone()) == key {
+                        columns.add(name, shape);
+                    } else {
+                        other_spellings.entry(name).or_insert(key);
+                    }
                 }
             }
             // One finding for each object: where one line is broken, others often are.
@@ -41,6 +48,9 @@ pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
             .findings
             .push(Error::new(Code::BadObject, "the first line is too long").help("write one JSON object a line"));
     }
+    for (name, key) in other_spellings {
+        schema.findings.push(two_spellings(&spellings[&name], &key));
+    }
     for (name, shape) in columns.into_ordered() {
         if name.trim().is_empty() {
             schema.findings.push(
@@ -51,6 +61,12 @@ pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
         }
     }
     schema
+}
+
+/// Readers look for one spelling of a key in each object.
+fn two_spellings(one: &str, other: &str) -> Error {
+    let message = format!("the keys `{one}` and `{other}` differ only by letter case; only one of them is read");
+    Error::new(Code::ColumnMismatch, message).help("write the key in one way throughout the object")
 }
 
 fn broken_line(index: usize, what: &str) -> Error {
@@ -128,7 +144,7 @@ mod tests {
     fn values_type_the_columns() {
         let text = "\u{feff}{\"Id\":1,\"amount\":1,\"big\":9223372036854775808,\"at\":\"2026-11-22T10:00:00Z\",\"text\":\"12\"}\r\n\
                     \n\
-                    {\"amount\":2.5,\"ok\":true,\"id\":null,\"none\":null,\"day\":\"2026-11-22\",\"big\":1}";
+                    {\"amount\":2.5,\"ok\":true,\"Id\":null,\"none\":null,\"day\":\"2026-11-22\",\"big\":1}";
         assert_eq!(
             columns(text),
             [
@@ -142,6 +158,14 @@ mod tests {
                 "day:date"
             ]
         );
+    }
+
+    #[test]
+    fn a_key_has_one_spelling_in_an_object() {
+        let schema = infer_json(b"{\"userId\":1}\n{\"USERID\":\"x\"}\n{\"userid\":\"x\"}", true);
+        assert_eq!(schema.columns, [("userid".to_owned(), Seen::Values(Shape::BigInt))], "other keys are not this one");
+        assert_eq!(schema.findings.len(), 1);
+        assert_eq!(schema.findings[0].code, Code::ColumnMismatch);
     }
 
     #[test]

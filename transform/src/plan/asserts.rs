@@ -1,5 +1,6 @@
 //! The conditions of `@assert`, planned over the columns of the result.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -8,9 +9,10 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableSource};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SelectItem, SetExpr, Statement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::check::check;
 use super::limits;
@@ -49,6 +51,9 @@ pub(super) fn condition(
     let text = Text::of_value(&setting.value, setting.at.as_ref().unwrap_or(&nowhere));
     let fail = |error: Error| vec![error.maybe_at(setting.at.clone())];
     let condition = parse(&setting.value).map_err(&fail)?;
+    if condition.visit(&mut FindsQuery).is_break() {
+        return Err(fail(more_than_a_row()));
+    }
     let query = select(&condition, table.name).map_err(&fail)?;
     if let Some(error) = limits::too_complex(&query) {
         return Err(fail(error));
@@ -72,6 +77,17 @@ pub(super) fn condition(
     }
 }
 
+/// Breaks at the first subquery.
+struct FindsQuery;
+
+impl Visitor for FindsQuery {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
 fn more_than_a_row() -> Error {
     Error::new(Code::InvalidQuery, "`@assert` looks at one row at a time: no aggregates, windows, subqueries or unnest")
         .help("write a condition over the columns of one row; `@assert_table` is for aggregates")
@@ -92,7 +108,7 @@ fn parse(text: &str) -> Result<SqlExpr, Error> {
     let expr = parser.parse_expr().map_err(|error| syntax(&error))?;
     let rest = parser.peek_token();
     match rest.token {
-        datafusion::sql::sqlparser::tokenizer::Token::EOF => Ok(expr),
+        Token::EOF => Ok(expr),
         other => Err(syntax(&format!("it goes on with `{other}`"))),
     }
 }

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::compute::can_cast_types;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError, Result, plan_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, not_impl_err, plan_err};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
@@ -10,6 +10,7 @@ use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 
 use super::tables::{SourceOf, VisibleTables};
+use crate::diagnose::CORRELATED;
 
 /// A query's plan in two forms.
 pub(super) struct Checked {
@@ -18,6 +19,9 @@ pub(super) struct Checked {
     /// With all types settled: whose schema is the result's.
     pub(super) typed: LogicalPlan,
 }
+
+/// A depth of checking: [`check`] or [`check_to_run`].
+pub(super) type Check = fn(Query, &SessionState, &SourceOf<'_>) -> Result<Checked>;
 
 /// Plans a query over the visible tables and settles its types.
 ///
@@ -30,6 +34,20 @@ pub(super) fn check(query: Query, state: &SessionState, source_of: &SourceOf<'_>
     let typed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     refuse_impossible_casts(&typed)?;
     Ok(Checked { plan, typed })
+}
+
+/// Plans a query like [`check`] and also refuses what DataFusion would accept now and could not run later.
+pub(super) fn check_to_run(query: Query, state: &SessionState, source_of: &SourceOf<'_>) -> Result<Checked> {
+    let checked = check(query, state, source_of)?;
+    state.optimize(&checked.plan)?.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| match expr {
+                Expr::OuterReferenceColumn(..) => not_impl_err!("{CORRELATED}"),
+                _ => Ok(TreeNodeRecursion::Continue),
+            })
+        })
+    })?;
+    Ok(checked)
 }
 
 /// Parameters like `$1` have no value here.

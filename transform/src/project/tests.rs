@@ -202,3 +202,76 @@ fn transforms_are_found_by_name() {
     assert_eq!(help("wrong"), "correct them first; `unglue check` lists them");
     assert_eq!(help("something"), "write `database.table`, as the file's path says");
 }
+
+proptest::proptest! {
+    /// Whatever the text, parsing ends, and every error has a place inside its line and a way out.
+    #[test]
+    fn every_text_is_parsed_or_refused_at_a_place(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..40)) {
+        let text = words.concat();
+        let (project, errors) = parse(&[("sql/a/b.sql", &text), ("sql/unglue.toml", &text), ("sql/z/z.sql", "SELECT x FROM a.b")]);
+        let is_whole = project.transform(&table("a.b")).is_some();
+        proptest::prop_assert_eq!(is_whole, !project.broken().contains(&table("a.b")));
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        for error in &errors {
+            let at = error.at.as_ref().unwrap();
+            let line = text.split('\n').nth(at.line - 1).unwrap();
+            proptest::prop_assert_eq!(line.strip_suffix('\r').unwrap_or(line), &at.text);
+            proptest::prop_assert!(at.length > 0 && at.column > 0);
+            proptest::prop_assert!(at.column + at.length <= at.text.chars().count().max(1) + 1, "{} in {:?}", error, at);
+            proptest::prop_assert!(error.help.is_some(), "{}", error);
+        }
+    }
+}
+
+const WORDS: &[&str] = &[
+    "SELECT ",
+    "FROM ",
+    "raw.o ",
+    "a ",
+    "a, ",
+    "-- @write: ",
+    "-- @sort: a,",
+    "append",
+    "\n",
+    "\r\n",
+    "\t",
+    "ä🦀",
+    "(",
+    ")",
+    "'x",
+    "'",
+    "\"",
+    ";",
+    "WITH t AS (",
+    "t ",
+    "UNION ",
+    "JOIN ",
+    "= ",
+    "1 ",
+    "/*",
+    "*/",
+    "@",
+    ": ",
+    "-- ",
+    "--",
+    "[",
+    "]",
+    "{",
+    "NOT(",
+    "CAST(",
+    "AS ",
+    "TABLE ",
+    "VALUES ",
+    "INSERT INTO ",
+    "FOR UPDATE ",
+    "ARRAY<",
+    "max_partitions = ",
+    "\u{feff}",
+    "$1",
+    "IN ",
+    "UNNEST(",
+    "INTERVAL ",
+    "\\",
+    "$$",
+    "E'\\",
+];

@@ -3,8 +3,8 @@
 //! The search goes from the outermost SELECT inwards, as the proof does, and only into what reads the driving table.
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, Function, GroupByExpr, JoinOperator, Query, Select, SelectItem, SetExpr, Spanned, TableFactor,
-    TableWithJoins, visit_expressions, visit_relations,
+    Cte, Expr, Function, GroupByExpr, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned,
+    TableFactor, TableWithJoins, visit_expressions, visit_relations,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -71,7 +71,23 @@ impl Search<'_> {
             let start = self.text.first_from(naming_select(&query.body)?.select_token.0.span.start)?;
             return self.word(start, &["LIMIT", "OFFSET", "FETCH"]);
         }
-        self.in_body(&query.body, &ctes)
+        self.in_body(&query.body, &ctes).or_else(|| self.in_order_by(query))
+    }
+
+    /// A call that stands in ORDER BY only.
+    fn in_order_by(&self, query: &Query) -> Option<Extent> {
+        let OrderByKind::Expressions(keys) = &query.order_by.as_ref()?.kind else { return None };
+        let call = keys.iter().find_map(|key| first_call(&key.expr, &|function| self.is_reason(function)))?;
+        extent_of(self.text, &call)
+    }
+
+    /// Whether a call is of the kind that the reason is about.
+    fn is_reason(&self, function: &Function) -> bool {
+        match self.reason {
+            Reason::Aggregate => function.over.is_none() && (self.is_aggregate)(&object_name(&function.name)),
+            Reason::Window => function.over.is_some(),
+            _ => false,
+        }
     }
 
     fn in_body<'q>(&self, body: &'q SetExpr, ctes: &Ctes<'q>) -> Option<Extent> {
@@ -104,7 +120,10 @@ impl Search<'_> {
             }
             TableFactor::Derived { subquery, .. } => self.in_query(subquery, ctes),
             TableFactor::NestedJoin { table_with_joins, .. } => {
-                factors(table_with_joins).into_iter().find_map(|factor| self.in_factor(factor, ctes))
+                let own =
+                    (*self.reason == Reason::OuterJoin).then(|| self.outer_join(table_with_joins, ctes)).flatten();
+                let reading = factors(table_with_joins).into_iter().filter(|factor| self.factor_reads(factor, ctes));
+                own.or_else(|| reading.into_iter().find_map(|factor| self.in_factor(factor, ctes)))
             }
             _ => None,
         }
@@ -124,10 +143,9 @@ impl Search<'_> {
                     let group = self.word(start, &["GROUP"])?;
                     return Some(Extent { first: group.first, last: group.first + 1 });
                 }
-                let name = |function: &Function| object_name(&function.name);
-                self.call(select, &|function| function.over.is_none() && (self.is_aggregate)(&name(function)))
+                self.call(select)
             }
-            Reason::Window => self.call(select, &|function| function.over.is_some()),
+            Reason::Window => self.call(select),
             Reason::OuterJoin => select.from.iter().find_map(|from| self.outer_join(from, ctes)),
             _ => None,
         }
@@ -138,13 +156,14 @@ impl Search<'_> {
         Some(Extent { first: index, last: index })
     }
 
-    /// The first call of a SELECT, not in its subqueries, that fits.
-    fn call(&self, select: &Select, fits: &dyn Fn(&Function) -> bool) -> Option<Extent> {
+    /// The first call of a SELECT, not in its subqueries, that the reason is about.
+    fn call(&self, select: &Select) -> Option<Extent> {
         let items = select.projection.iter().filter_map(|item| match item {
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
             _ => None,
         });
-        let call = items.chain(&select.having).chain(&select.qualify).find_map(|expr| first_call(expr, fits))?;
+        let mut exprs = items.chain(&select.having).chain(&select.qualify);
+        let call = exprs.find_map(|expr| first_call(expr, &|function| self.is_reason(function)))?;
         extent_of(self.text, &call)
     }
 

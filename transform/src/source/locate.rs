@@ -1,5 +1,6 @@
 //! Finds the record that could not be read: the object is read once more, record by record, only when a run has failed.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::records::Splitter;
+use super::spelling::spelling;
 use super::text::{RecordDecoder, TextReader, UNCLOSED, header_names, open, symbols};
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -47,7 +49,14 @@ async fn find(reader: &TextReader, store: &Arc<dyn ObjectStore>, meta: &ObjectMe
         _ => None,
     };
     let mut splitter = Splitter::new(csv.map(symbols).transpose()?);
-    let mut search = Search { reader, csv, header: None, chunk: Vec::new(), object: meta.location.to_string() };
+    let mut search = Search {
+        reader,
+        csv,
+        header: None,
+        spelling: BTreeMap::new(),
+        chunk: Vec::new(),
+        object: meta.location.to_string(),
+    };
     while let Some(mut bytes) = input.try_next().await? {
         while !bytes.is_empty() {
             let (taken, record) = splitter.take(&bytes);
@@ -73,12 +82,17 @@ struct Search<'a> {
     reader: &'a TextReader,
     csv: Option<&'a CsvOptions>,
     header: Option<Vec<String>>,
+    /// As the object's beginning shows it.
+    spelling: BTreeMap<String, String>,
     chunk: Vec<(u64, Vec<u8>)>,
     object: String,
 }
 
 impl Search<'_> {
     fn add(&mut self, record: (u64, Vec<u8>)) -> Result<Option<Error>> {
+        if self.csv.is_none() {
+            self.spelling.extend(spelling(&record.1, &self.reader.wanted));
+        }
         if let (Some(options), None) = (self.csv, &self.header) {
             self.header = header_names(&record.1, options)?;
             return Ok(None);
@@ -90,7 +104,7 @@ impl Search<'_> {
     fn decoder(&self) -> Result<RecordDecoder> {
         match (self.csv, &self.header) {
             (Some(options), Some(header)) => self.reader.csv_decoder(header, options),
-            _ => self.reader.json_decoder(),
+            _ => self.reader.json_decoder(&self.spelling),
         }
     }
 
@@ -213,6 +227,20 @@ struct ParquetObject {
     meta: ObjectMeta,
 }
 
+impl ParquetObject {
+    /// The library trusts the length that the last bytes of a file claim for its footer.
+    async fn check_footer(&mut self) -> Result<(), ParquetError> {
+        let too_short = || ParquetError::General("it is too short for its footer".to_owned());
+        let size = self.meta.size;
+        let tail = self.get_bytes(size.checked_sub(8).ok_or_else(too_short)?..size).await?;
+        let claimed = tail.get(..4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+        match claimed {
+            Some(length) if u64::from(length) + 8 <= size => Ok(()),
+            _ => Err(too_short()),
+        }
+    }
+}
+
 impl AsyncFileReader for ParquetObject {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         Box::pin(async move {
@@ -226,6 +254,9 @@ impl AsyncFileReader for ParquetObject {
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         let size = self.meta.size;
-        Box::pin(async move { ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new) })
+        Box::pin(async move {
+            self.check_footer().await?;
+            ParquetMetaDataReader::new().load_and_finish(self, size).await.map(Arc::new)
+        })
     }
 }

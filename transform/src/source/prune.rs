@@ -47,12 +47,7 @@ pub(super) fn matching<'a>(
 }
 
 /// One boolean a partition: whether the filter is true for its values.
-fn evaluate(
-    state: &dyn Session,
-    table: &Table,
-    partitions: &[&PartitionValues],
-    filter: Expr,
-) -> Result<Vec<bool>> {
+fn evaluate(state: &dyn Session, table: &Table, partitions: &[&PartitionValues], filter: Expr) -> Result<Vec<bool>> {
     let mut columns: Vec<Vec<ScalarValue>> = vec![Vec::with_capacity(partitions.len()); table.partition_keys.len()];
     for values in partitions {
         for (column, value) in columns.iter_mut().zip(typed_values(table, values).map_err(to_datafusion)?) {

@@ -3,11 +3,12 @@
 //! CSV columns are found by the header of each object, so that a reordered header swaps nothing; DataFusion's own reader
 //! goes by position. A column that an object lacks is NULL.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -26,6 +27,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::locate::explain_failure;
 use super::records::{Codec, Splitter, Symbols, decompress};
+use super::spelling::spelling;
 use super::to_datafusion;
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -170,7 +172,10 @@ impl TextReader {
                 };
                 (self.csv_decoder(&header, options).map_err(in_header)?, pending)
             }
-            _ => (self.json_decoder()?, Bytes::new()),
+            _ => {
+                let start = input.try_next().await?.unwrap_or_default();
+                (self.json_decoder(&spelling(&start, &self.wanted))?, start)
+            }
         };
         let reading = Reading { store, meta, input, pending, ended: false, decoder };
         Ok(stream::try_unfold((self, reading), |(reader, mut reading)| async move {
@@ -229,19 +234,15 @@ impl TextReader {
         Ok(RecordDecoder::Csv { decoder: Box::new(decoder), arrangement, wanted: Arc::clone(&self.wanted) })
     }
 
-    /// A decoder for JSON lines. Keys are matched to columns as the table's `mapping.<column>` parameters say.
-    pub(super) fn json_decoder(&self) -> Result<RecordDecoder> {
-        let fields: Vec<Field> = self
-            .wanted
-            .fields()
-            .iter()
-            .map(|field| match self.table.parameters.get(&format!("mapping.{}", field.name())) {
-                Some(key) => field.as_ref().clone().with_name(key),
-                None => field.as_ref().clone(),
-            })
-            .collect();
+    /// A decoder for JSON lines; `spelling` says which keys an object writes in its own way.
+    pub(super) fn json_decoder(&self, spelling: &BTreeMap<String, String>) -> Result<RecordDecoder> {
+        let key = |field: &FieldRef| spelling.get(field.name()).unwrap_or(field.name()).clone();
+        let fields: Vec<Field> =
+            self.wanted.fields().iter().map(|field| field.as_ref().clone().with_name(key(field))).collect();
         let decoder = arrow::json::ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_batch_size(self.batch_size)
+            // A column of several kinds of values is declared a string.
+            .with_coerce_primitive(true)
             .build_decoder()
             .map_err(|error| Error::new(Code::UnsupportedType, error.to_string()))?;
         Ok(RecordDecoder::Json { decoder: Box::new(decoder), wanted: Arc::clone(&self.wanted) })

@@ -8,10 +8,12 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 /// Length of a file, bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
-/// Nested parentheses, brackets and type arguments.
+/// Nested parentheses, brackets, CASEs and type arguments.
 const MAX_DEPTH: usize = 100;
-/// Operators in one expression with all that it is nested in, and set operations.
+/// Operators in one expression with all that it is nested in.
 const MAX_OPERATORS: usize = 1000;
+/// Set operations in one query with all that it is nested in; copying a SELECT takes 10 KB of stack.
+const MAX_SET_OPERATIONS: usize = 100;
 /// Nested places that the parser tries in two ways before it gives up: each doubles the time that an error takes.
 const MAX_RETRIES: usize = 16;
 
@@ -21,7 +23,7 @@ struct Level {
     /// Operators since the last comma or clause.
     operators: usize,
     /// Set operations.
-    unions: usize,
+    set_operations: usize,
     /// Whether the parser tries the bracket in two ways.
     retried: bool,
 }
@@ -31,6 +33,7 @@ pub(crate) fn excess(tokens: &[TokenWithSpan]) -> Option<(Span, String)> {
     let mut level = Level::default();
     let mut outer: Vec<Level> = Vec::new();
     let mut type_arguments = 0_usize;
+    let mut cases = 0_usize;
     for (index, TokenWithSpan { token, span }) in tokens.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| &tokens[before].token);
         match token {
@@ -44,18 +47,22 @@ pub(crate) fn excess(tokens: &[TokenWithSpan]) -> Option<(Span, String)> {
             Token::Lt if before.is_some_and(takes_type_arguments) => type_arguments += 1,
             Token::Gt if type_arguments > 0 => type_arguments -= 1,
             Token::ShiftRight if type_arguments > 0 => type_arguments = type_arguments.saturating_sub(2),
+            Token::Word(word) if word.keyword == Keyword::CASE => cases += 1,
+            Token::Word(word) if word.keyword == Keyword::END => cases = cases.saturating_sub(1),
             Token::Word(word) if begins_expression(word.keyword) => level.operators = 0,
-            Token::Word(word) if is_set_operation(word.keyword) => level.unions += 1,
+            Token::Word(word) if is_set_operation(word.keyword) => level.set_operations += 1,
             token if is_operator(token) => level.operators += 1,
             _ => continue,
         }
         let nested = || outer.iter().chain([&level]);
-        let excess = if outer.len() + type_arguments > MAX_DEPTH {
+        let excess = if outer.len() + cases + type_arguments > MAX_DEPTH {
             format!("the query is nested more than {MAX_DEPTH} levels deep")
         } else if nested().filter(|level| level.retried).count() > MAX_RETRIES {
             format!("the query nests more than {MAX_RETRIES} subqueries and CAST-like calls in each other")
-        } else if nested().map(|level| level.operators + level.unions).sum::<usize>() > MAX_OPERATORS {
+        } else if nested().map(|level| level.operators).sum::<usize>() > MAX_OPERATORS {
             format!("the query chains more than {MAX_OPERATORS} operators")
+        } else if nested().map(|level| level.set_operations).sum::<usize>() > MAX_SET_OPERATIONS {
+            format!("the query chains more than {MAX_SET_OPERATIONS} set operations")
         } else {
             continue;
         };

@@ -20,13 +20,13 @@ pub(crate) fn in_query(file: &SourceFile, tokens: &[TokenWithSpan], query: &Quer
     let at = |keyword| keyword_at(tokens, keyword).map(|token| from_span(file, token.span));
     let mut errors = Vec::new();
     if !query.locks.is_empty() || query.for_clause.is_some() {
-        errors.push(refused("FOR after a query", at(Keyword::FOR)));
+        errors.push(refused("`FOR` after a query", at(Keyword::FOR)));
     }
     if query.settings.is_some() {
-        errors.push(refused("SETTINGS", at(Keyword::SETTINGS)));
+        errors.push(refused("`SETTINGS`", at(Keyword::SETTINGS)));
     }
     if query.format_clause.is_some() {
-        errors.push(refused("FORMAT", at(Keyword::FORMAT)));
+        errors.push(refused("`FORMAT`", at(Keyword::FORMAT)));
     }
     let mut open = vec![query.body.as_ref()];
     while let Some(body) = open.pop() {
@@ -43,20 +43,20 @@ fn in_select(file: &SourceFile, tokens: &[TokenWithSpan], select: &Select) -> Ve
     let at = |keyword| keyword_at(tokens, keyword).map(|token| from_span(file, token.span));
     let mut errors = Vec::new();
     if select.prewhere.is_some() {
-        errors.push(refused("PREWHERE", at(Keyword::PREWHERE)));
+        errors.push(refused("`PREWHERE`", at(Keyword::PREWHERE)));
     }
     if !select.connect_by.is_empty() {
-        errors.push(refused("CONNECT BY", at(Keyword::CONNECT).or_else(|| at(Keyword::START))));
+        errors.push(refused("`CONNECT BY`", at(Keyword::CONNECT).or_else(|| at(Keyword::START))));
     }
     let select_at = || Some(from_span(file, select.select_token.0.span));
     if select.exclude.is_some() {
-        errors.push(refused("EXCLUDE after the columns", at(Keyword::EXCLUDE).or_else(select_at)));
+        errors.push(refused("`EXCLUDE` after the columns", at(Keyword::EXCLUDE).or_else(select_at)));
     }
     if select.value_table_mode.is_some() {
-        errors.push(refused("SELECT AS", select_at()));
+        errors.push(refused("`SELECT AS`", select_at()));
     }
     if select.select_modifiers.is_some() {
-        errors.push(refused("a modifier of SELECT", select_at()));
+        errors.push(refused("a modifier of `SELECT`", select_at()));
     }
     errors
 }
@@ -68,14 +68,14 @@ pub(crate) fn in_table(file: &SourceFile, factor: &TableFactor) -> Vec<Error> {
         TableFactor::Table {
             with_hints, version, with_ordinality, partitions, json_path, sample, index_hints, ..
         } => {
-            clauses.push((sample.is_some(), "TABLESAMPLE"));
+            clauses.push((sample.is_some(), "`TABLESAMPLE`"));
             clauses.push((version.is_some(), "a version of a table"));
-            clauses.push((!partitions.is_empty(), "PARTITION after a table"));
-            clauses.push((*with_ordinality, "WITH ORDINALITY"));
+            clauses.push((!partitions.is_empty(), "`PARTITION` after a table"));
+            clauses.push((*with_ordinality, "`WITH ORDINALITY`"));
             clauses.push((json_path.is_some(), "a path after a table"));
             clauses.push((!with_hints.is_empty() || !index_hints.is_empty(), "a hint after a table"));
         }
-        TableFactor::Derived { sample, .. } => clauses.push((sample.is_some(), "TABLESAMPLE")),
+        TableFactor::Derived { sample, .. } => clauses.push((sample.is_some(), "`TABLESAMPLE`")),
         _ => {}
     }
     let written = clauses.into_iter().filter(|(written, _)| *written);

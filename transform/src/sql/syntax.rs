@@ -121,6 +121,8 @@ fn reworded(message: &str) -> String {
         return lower_first(message);
     };
     let expected = match expected.contains(char::is_alphabetic) {
+        // The parser's list for the beginning of any query; a file cannot begin with VALUES.
+        true if expected.starts_with("SELECT, VALUES") => "a SELECT".to_owned(),
         true => expected.to_owned(),
         false => format!("`{expected}`"),
     };
@@ -142,10 +144,29 @@ fn help(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
     if tokens[index].token == Token::LBrace && index == 0 {
         return Some("there are no templates: write settings as `-- @key: value` comments above the SELECT".to_owned());
     }
+    // Without its END, the parser takes CASE for a name, and stumbles over what follows it.
+    if let Some(case) = unclosed_case(tokens) {
+        return Some(format!("the `CASE` on line {} has no `END`", case.span.start.line));
+    }
     // A misspelt keyword passes for a name, and the parser stumbles over what follows it.
-    let here = &tokens[index];
-    let before = index.checked_sub(1).map(|before| &tokens[before]);
-    [Some(here), before].into_iter().flatten().find_map(misspelt)
+    let may_be_keyword = |at: &usize| *at == 0 || tokens[*at - 1].token != Token::Period;
+    [Some(index), index.checked_sub(1)]
+        .into_iter()
+        .flatten()
+        .filter(may_be_keyword)
+        .find_map(|index| misspelt(&tokens[index]))
+}
+
+fn unclosed_case(tokens: &[TokenWithSpan]) -> Option<&TokenWithSpan> {
+    let mut open = Vec::new();
+    for token in tokens {
+        match &token.token {
+            Token::Word(word) if word.keyword == Keyword::CASE => open.push(token),
+            Token::Word(word) if word.keyword == Keyword::END => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 fn misspelt(token: &TokenWithSpan) -> Option<String> {

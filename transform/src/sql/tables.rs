@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, Query, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Span, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use crate::code::Code;
 use crate::error::Error;
@@ -27,7 +27,8 @@ const MAX_TABLES: usize = 1000;
 /// One for each table that is not written `database.table` nor bound by WITH, for each file and table function, and
 /// for each part of the query that is no SELECT or that the planner would pass over.
 pub(crate) fn inputs(file: &SourceFile, tokens: &[TokenWithSpan], query: &Query) -> (Vec<Input>, Vec<Error>) {
-    let mut reader = Reader { file, tokens, scopes: Vec::new(), inputs: Vec::new(), errors: Vec::new(), ctes: 0 };
+    let mut reader =
+        Reader { file, tokens, scopes: Vec::new(), inputs: Vec::new(), errors: Vec::new(), ctes: 0, strings: 0 };
     if query.visit(&mut reader).is_break() {
         let error = Error::new(Code::QueryTooComplex, format!("the query names more than {MAX_TABLES} tables"));
         let at = tokens.first().map(|first| from_span(file, first.span));
@@ -62,6 +63,8 @@ struct Reader<'a> {
     inputs: Vec<Input>,
     errors: Vec<Error>,
     ctes: usize,
+    /// Index behind the last token that was found to be a file in single quotes.
+    strings: usize,
 }
 
 impl Visitor for Reader<'_> {
@@ -169,9 +172,12 @@ impl Reader<'_> {
     fn table(&mut self, name: &ObjectName) {
         let parts: Option<Vec<&Ident>> = name.0.iter().map(|part| part.as_ident()).collect();
         let parts = parts.unwrap_or_default();
-        let place = name.span();
+        let mut place = name.span();
+        if let Some(file) = parts.iter().find(|part| part.quote_style == Some('\'')) {
+            place = self.place_of_string(&file.value).unwrap_or(place);
+        }
         if parts.iter().any(|part| is_path(part)) {
-            let error = Error::new(Code::FileAccess, format!("{name} is a file, not a table"))
+            let error = Error::new(Code::FileAccess, format!("`{name}` is a file, not a table"))
                 .at(from_span(self.file, place))
                 .help("put it into the data folder, run `unglue catalog`, and read it as `database.table`");
             return self.errors.push(error);
@@ -185,6 +191,19 @@ impl Reader<'_> {
             },
             _ => self.unknown(name, "tables are written `database.table`"),
         }
+    }
+
+    /// The next string with this content where a table can stand: as a name, the parser does not keep its place.
+    fn place_of_string(&mut self, value: &str) -> Option<Span> {
+        let is_it = |token: &TokenWithSpan| matches!(&token.token, Token::SingleQuotedString(text) if text == value);
+        let begins_name = |token: &TokenWithSpan| match &token.token {
+            Token::Word(word) => matches!(word.keyword, Keyword::FROM | Keyword::JOIN),
+            token => matches!(token, Token::Comma | Token::LParen | Token::Period),
+        };
+        let rest = self.tokens.get(self.strings..)?;
+        let found = rest.windows(2).position(|pair| begins_name(&pair[0]) && is_it(&pair[1]))?;
+        self.strings += found + 2;
+        self.tokens.get(self.strings - 1).map(|token| token.span)
     }
 
     fn is_bound(&self, name: &str) -> bool {
@@ -208,7 +227,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, name: &ObjectName, help: &str) {
-        let error = Error::new(Code::UnknownTable, format!("{name} is not a table of the catalog"));
+        let error = Error::new(Code::UnknownTable, format!("`{name}` is not a table of the catalog"));
         self.errors.push(error.at(from_span(self.file, name.span())).help(help));
     }
 }

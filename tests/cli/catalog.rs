@@ -1,0 +1,56 @@
+//! `unglue catalog`, `catalog show`, `catalog diff`
+
+use crate::project::{MORE_ORDERS, Project};
+
+#[test]
+fn tables_and_columns_are_found_once() {
+    let project = Project::shop();
+    insta::assert_snapshot!("new", project.run(["catalog"]));
+    insta::assert_snapshot!("again", project.run(["catalog"]));
+    project.write("data/raw/orders/orders-2026-11-21.csv", MORE_ORDERS);
+    insta::assert_snapshot!("new_object", project.run(["catalog"]));
+    project.write("data/raw/orders/orders-2026-11-22.csv", "order_id,channel\n5,web\n");
+    insta::assert_snapshot!("new_column", project.run(["catalog"]));
+}
+
+#[test]
+fn a_difference_is_told_and_not_made() {
+    let project = Project::shop();
+    insta::assert_snapshot!("diff", project.run(["catalog", "diff"]));
+    assert_eq!(project.files("data/_unglue"), Vec::<String>::new());
+    assert_eq!(project.run(["catalog"]).code, 0);
+    insta::assert_snapshot!("no_difference", project.run(["catalog", "diff"]));
+}
+
+#[test]
+fn partitions_are_found() {
+    let project = Project::shop();
+    project.write("data/raw/events/day=2026-11-20/events.jsonl", "{\"event\": 1, \"kind\": \"view\"}\n");
+    project.write("data/raw/events/day=2026-11-21/events.jsonl", "{\"event\": 2, \"kind\": \"click\"}\n");
+    insta::assert_snapshot!("partitions", project.run(["catalog"]));
+    insta::assert_snapshot!("partitions_shown", project.run(["catalog", "show"]));
+}
+
+#[test]
+fn an_empty_catalog() {
+    insta::assert_snapshot!(Project::shop().run(["catalog", "show"]));
+}
+
+/// What the SQL files say about their tables is in the catalog.
+#[test]
+fn descriptions_and_comments_are_shown() {
+    let project = Project::shop();
+    project.write(
+        "sql/sales/orders.sql",
+        "-- @description: Orders, cleaned\n\
+         -- @partition: day\n\
+         SELECT\n    \
+             order_id, -- Order number\n    \
+             CAST(amount AS DECIMAL(12, 2)) AS amount, -- In euros\n    \
+             status,\n    \
+             CAST(ordered_at AS DATE) AS day -- Day of the order\n\
+         FROM raw.orders\n",
+    );
+    project.run_well();
+    insta::assert_snapshot!(project.run(["catalog", "show"]));
+}
