@@ -162,9 +162,10 @@ fn too_many_partitions() {
     }
     project.put("raw/items/1.csv", text);
     for _ in 0..2 {
-        project
-            .run()
-            .fails("too-many-partitions", &["marts.parted", "10 partitions", "a-often (500 rows)", "@max_partitions"]);
+        project.run().fails(
+            "too-many-partitions",
+            &["sql/marts/parted.sql:2", "10 partitions", "`a-often` (500 rows)", "@max_partitions"],
+        );
         assert!(project.visible("marts").is_empty());
         assert!(project.rows("marts.parted").is_empty());
     }

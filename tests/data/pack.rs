@@ -26,8 +26,11 @@ pub(crate) fn bzip2(text: impl AsRef<[u8]>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Compresses a text.
+type Pack = fn(&str) -> Vec<u8>;
+
 /// The codecs by the suffix of their objects.
-pub(crate) const CODECS: [(&str, fn(&str) -> Vec<u8>); 3] =
+pub(crate) const CODECS: [(&str, Pack); 3] =
     [("gz", |text| gzip(text)), ("zst", |text| zstd(text)), ("bz2", |text| bzip2(text))];
 
 /// A Parquet file with these columns.

@@ -70,7 +70,7 @@ pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
     let metas = inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
     let pinned: Arc<dyn ObjectStore> =
         Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
-    match unpanicked(execute_unguarded(job, Arc::clone(&pinned))).await {
+    match unpanicked(Box::pin(execute_unguarded(job, Arc::clone(&pinned)))).await {
         Ok(executed) => Ok(executed),
         Err(error) => Err(name_object(error, &pinned, &inputs).await),
     }
