@@ -12,8 +12,12 @@ pub(crate) fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// With a checksum, as the command-line tool does.
 pub(crate) fn zstd(text: impl AsRef<[u8]>) -> Vec<u8> {
-    zstd::encode_all(text.as_ref(), 3).unwrap()
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(text.as_ref()).unwrap();
+    encoder.finish().unwrap()
 }
 
 pub(crate) fn bzip2(text: impl AsRef<[u8]>) -> Vec<u8> {
@@ -22,8 +26,11 @@ pub(crate) fn bzip2(text: impl AsRef<[u8]>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Compresses a text.
+type Pack = fn(&str) -> Vec<u8>;
+
 /// The codecs by the suffix of their objects.
-pub(crate) const CODECS: [(&str, fn(&str) -> Vec<u8>); 3] =
+pub(crate) const CODECS: [(&str, Pack); 3] =
     [("gz", |text| gzip(text)), ("zst", |text| zstd(text)), ("bz2", |text| bzip2(text))];
 
 /// A Parquet file with these columns.

@@ -24,7 +24,7 @@ use crate::inputs::Input;
 use crate::panic::unpanicked;
 use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
-use crate::runtime::{Limits, Runtime};
+use crate::runtime::{Limits, Runtime, WRITER};
 use crate::session;
 use crate::source::{SourceTable, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
@@ -70,7 +70,7 @@ pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
     let metas = inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
     let pinned: Arc<dyn ObjectStore> =
         Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
-    match unpanicked(execute_unguarded(job, Arc::clone(&pinned))).await {
+    match unpanicked(Box::pin(execute_unguarded(job, Arc::clone(&pinned)))).await {
         Ok(executed) => Ok(executed),
         Err(error) => Err(name_object(error, &pinned, &inputs).await),
     }
@@ -80,7 +80,7 @@ async fn execute_unguarded(job: Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result
     let runtime = Runtime::new(job.limits)?;
     let url = ObjectStoreUrl::parse("unglue://inputs").map_err(of_execution)?;
     runtime.env.register_object_store(url.as_ref(), pinned);
-    let state = session::executor(Arc::clone(&runtime.env), job.limits.cores, job.at);
+    let state = session::executor(Arc::clone(&runtime.env), job.limits, job.at);
 
     let source_of = |name: &TableName| {
         let input = job.listing.get(name)?.clone();
@@ -103,7 +103,7 @@ async fn execute_unguarded(job: Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result
         destination: job.destination,
         attempt: job.attempt,
     };
-    let memory = MemoryConsumer::new("parquet writer").register(&runtime.env.memory_pool);
+    let memory = MemoryConsumer::new(WRITER).register(&runtime.env.memory_pool);
     let files = write(stream, &spec, job.stage, memory).await.map_err(|error| match error.code {
         Code::TooManyPartitions => error.maybe_at(job.transform.settings.max_partitions.at.clone()),
         _ => error,

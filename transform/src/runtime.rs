@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::error::Result as DataFusionResult;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -14,6 +14,9 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::store::io_kind;
+
+/// Name of the writer among the consumers of memory.
+pub(crate) const WRITER: &str = "parquet writer";
 
 /// What a run may use.
 #[derive(Debug, Clone)]
@@ -29,16 +32,12 @@ pub struct Limits {
 /// A run's DataFusion resources.
 pub(crate) struct Runtime {
     pub(crate) env: Arc<RuntimeEnv>,
-    pool: Arc<PeakPool>,
+    pool: Arc<SharedPool>,
 }
 
 impl Runtime {
     pub(crate) fn new(limits: &Limits) -> Result<Self> {
-        let pool = Arc::new(PeakPool {
-            inner: FairSpillPool::new(limits.memory),
-            peak: AtomicUsize::new(0),
-            limit: limits.memory,
-        });
+        let pool = Arc::new(SharedPool::new(limits.memory));
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![limits.temp.clone()]));
         let env = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&pool) as _)
@@ -50,9 +49,9 @@ impl Runtime {
                     _ => Code::PermissionDenied,
                 };
                 let folder = limits.temp.display();
-                Error::new(code, format!("the temporary folder `{folder}` cannot be used: {}", error.strip_backtrace()))
+                let error = error.strip_backtrace();
+                Error::new(code, format!("the temporary folder `{folder}` cannot be used: {error}"))
                     .help("name another with `--temp`, or correct its permissions")
-                    .because(error)
             })?;
         Ok(Self { env, pool })
     }
@@ -63,59 +62,153 @@ impl Runtime {
     }
 }
 
-/// A pool that remembers its peak.
+/// One part in so many of the memory is kept for what carries a result out of its operators.
+const OUTGOING_SHARE: usize = 4;
+
+/// What a consumer of memory is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Holds rows, and spills or fails where there is no room.
+    Holding,
+    /// Merges the sorted parts of a result: can neither spill nor wait.
+    Merging,
+    /// Writes the result: ends a row group where there is no room.
+    Writing,
+}
+
+impl Purpose {
+    fn of(consumer: &MemoryConsumer) -> Self {
+        match consumer.name() {
+            WRITER => Self::Writing,
+            name if name.starts_with("SortPreservingMergeExec") => Self::Merging,
+            _ => Self::Holding,
+        }
+    }
+}
+
+/// A pool that remembers its peak, and in which sorts cannot use up what the way out of them needs.
+///
+/// A sort takes all that it can get for reading back what it has spilled. Without a share of their own, the merge above it
+/// and the writer would find nothing left, and the run would fail although it could go on with less.
 #[derive(Debug)]
-struct PeakPool {
-    inner: FairSpillPool,
-    peak: AtomicUsize,
+struct SharedPool {
     limit: usize,
+    holding: FairSpillPool,
+    outgoing: AtomicUsize,
+    peak: AtomicUsize,
 }
 
-impl PeakPool {
+impl SharedPool {
+    fn new(limit: usize) -> Self {
+        let holding = FairSpillPool::new(limit - limit / OUTGOING_SHARE);
+        Self { limit, holding, outgoing: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+    }
+
     fn note(&self) {
-        self.peak.fetch_max(self.inner.reserved(), Ordering::Relaxed);
+        self.peak.fetch_max(self.reserved(), Ordering::Relaxed);
+    }
+
+    /// Takes memory as long as no more than `room` is taken in this way.
+    fn take(&self, name: &str, additional: usize, room: usize) -> DataFusionResult<()> {
+        let taken = self.outgoing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |outgoing| {
+            outgoing.checked_add(additional).filter(|outgoing| *outgoing <= room)
+        });
+        match taken {
+            Ok(_) => Ok(()),
+            Err(outgoing) => Err(DataFusionError::ResourcesExhausted(format!(
+                "{name} needs {additional} more bytes, only {} of {} are left for it",
+                room.saturating_sub(outgoing),
+                self.limit
+            ))),
+        }
     }
 }
 
-impl fmt::Display for PeakPool {
+impl fmt::Display for SharedPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fair pool of {} bytes", self.limit)
+        write!(f, "shared pool of {} bytes", self.limit)
     }
 }
 
-impl MemoryPool for PeakPool {
+impl MemoryPool for SharedPool {
     fn name(&self) -> &str {
-        "peak"
+        "shared"
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        self.inner.register(consumer);
+        self.holding.register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        self.inner.unregister(consumer);
+        self.holding.unregister(consumer);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.inner.grow(reservation, additional);
+        match Purpose::of(reservation.consumer()) {
+            Purpose::Holding => self.holding.grow(reservation, additional),
+            _ => {
+                self.outgoing.fetch_add(additional, Ordering::Relaxed);
+            }
+        }
         self.note();
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.inner.shrink(reservation, shrink);
+        match Purpose::of(reservation.consumer()) {
+            Purpose::Holding => self.holding.shrink(reservation, shrink),
+            _ => {
+                self.outgoing.fetch_sub(shrink, Ordering::Relaxed);
+            }
+        }
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionResult<()> {
-        self.inner.try_grow(reservation, additional)?;
+        let consumer = reservation.consumer();
+        match Purpose::of(consumer) {
+            Purpose::Holding => self.holding.try_grow(reservation, additional)?,
+            Purpose::Merging => {
+                self.take(consumer.name(), additional, self.limit.saturating_sub(self.holding.reserved()))?
+            }
+            Purpose::Writing => self.take(consumer.name(), additional, self.limit / OUTGOING_SHARE / 2)?,
+        }
         self.note();
         Ok(())
     }
 
     fn reserved(&self) -> usize {
-        self.inner.reserved()
+        self.holding.reserved() + self.outgoing.load(Ordering::Relaxed)
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        self.inner.memory_limit()
+        MemoryLimit::Finite(self.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(pool: &Arc<dyn MemoryPool>, name: &str) -> MemoryReservation {
+        MemoryConsumer::new(name).register(pool)
+    }
+
+    #[test]
+    fn what_carries_a_result_out_finds_room_beside_sorts_that_took_all() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(SharedPool::new(800));
+        let sort = consumer(&pool, "ExternalSorterMerge[0]");
+        sort.try_grow(600).unwrap();
+        assert!(sort.try_grow(1).is_err(), "a quarter is kept");
+        let writer = consumer(&pool, WRITER);
+        writer.try_grow(100).unwrap();
+        assert!(writer.try_grow(1).is_err(), "half of the quarter is kept from the writer");
+        let merge = consumer(&pool, "SortPreservingMergeExec[0]");
+        merge.try_grow(100).unwrap();
+        let error = merge.try_grow(1).unwrap_err();
+        assert!(matches!(error, DataFusionError::ResourcesExhausted(_)), "{error}");
+        assert_eq!(pool.reserved(), 800);
+        drop(sort);
+        merge.try_grow(600).unwrap();
+        drop((merge, writer));
+        assert_eq!(pool.reserved(), 0);
     }
 }

@@ -9,6 +9,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 use url::Url;
 
+use crate::runtime::Limits;
+
+/// One part in so many of the memory is set aside for merging what sorts have spilled.
+const MERGES_SHARE: usize = 8;
+
 /// A session for planning: DataFusion's scalar, aggregate and window functions, but no tables, no table functions, no files.
 ///
 /// Spans are collected, so that errors know their place.
@@ -17,9 +22,12 @@ pub(crate) fn planner() -> SessionContext {
 }
 
 /// The state that a run is planned and executed with: the same functions, the run's resources, and its `now()`.
-pub(crate) fn executor(env: Arc<RuntimeEnv>, cores: usize, now: DateTime<Utc>) -> SessionState {
-    let mut config = config().with_target_partitions(cores);
+pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>) -> SessionState {
+    let mut config = config().with_target_partitions(limits.cores);
     let options = config.options_mut();
+    // Every sort sets this aside for its merge, one on each core: DataFusion's default would use up a small limit.
+    let for_merges = limits.memory / (MERGES_SHARE * limits.cores.max(1));
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merges);
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     let properties = ExecutionProps::new().with_query_execution_start_time(now);

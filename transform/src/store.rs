@@ -145,11 +145,12 @@ fn parse(key: &str) -> Result<Path> {
 pub(crate) fn storage(object: &str, error: object_store::Error) -> Error {
     use object_store::Error as E;
     let (code, message) = match &error {
+        E::NotFound { .. } if is_missing_bucket(&error.to_string()) => return refused(object, error),
         E::NotFound { .. } => (Code::ObjectGone, "the object does not exist (any more)".to_owned()),
         E::Precondition { .. } | E::NotModified { .. } => {
             (Code::ObjectChanged, "the object was replaced while it was being read".to_owned())
         }
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => (Code::PermissionDenied, error.to_string()),
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => return refused(object, error),
         other => match io_kind(other) {
             Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem) => {
                 (Code::PermissionDenied, "the folder or file may not be read or written".to_owned())
@@ -158,12 +159,11 @@ pub(crate) fn storage(object: &str, error: object_store::Error) -> Error {
                 (Code::DiskFull, "no space is left".to_owned())
             }
             Some(std::io::ErrorKind::NotFound) => (Code::ObjectGone, "the object does not exist (any more)".to_owned()),
-            _ => (Code::Storage, with_cause(&error)),
+            _ => return refused(object, error),
         },
     };
     let error = Error::new(code, message).in_object(object, None).because(error);
     match code {
-        Code::Storage => error.help("run again; if it stays, mend what the storage complains about"),
         Code::PermissionDenied => error.help("correct the permissions and run again"),
         Code::DiskFull => error.help("free some space and run again"),
         _ => error,
@@ -179,6 +179,35 @@ fn with_cause(error: &object_store::Error) -> String {
     }
     let cause = cause.to_string();
     if message.contains(&cause) { message } else { format!("{message}: {cause}") }
+}
+
+/// What the storage refused. Stores give a server's answer as text only: its status, and often XML that says more.
+fn refused(object: &str, error: object_store::Error) -> Error {
+    use object_store::Error as E;
+    let answer = error.to_string();
+    let denied = matches!(error, E::PermissionDenied { .. } | E::Unauthenticated { .. })
+        || ["403 Forbidden", "401 Unauthorized"].iter().any(|status| answer.contains(status));
+    let refusal = if is_missing_bucket(&answer) {
+        Error::new(Code::NotFound, "the bucket does not exist").help("correct `--data`, or create the bucket")
+    } else if denied {
+        let reason = xml_text(&answer, "Message").unwrap_or(&answer);
+        Error::new(Code::PermissionDenied, format!("the storage refuses: {}", reason.trim_end_matches('.')))
+            .help("check the credentials, and what they may do in the bucket")
+    } else {
+        Error::new(Code::Storage, with_cause(&error))
+            .help("run again; if it stays, mend what the storage complains about")
+    };
+    refusal.in_object(object, None).because(error)
+}
+
+fn is_missing_bucket(answer: &str) -> bool {
+    xml_text(answer, "Code") == Some("NoSuchBucket")
+}
+
+/// The text of the first element of this name.
+fn xml_text<'a>(xml: &'a str, element: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{element}>"))?;
+    Some(rest.split_once(&format!("</{element}>"))?.0)
 }
 
 /// The operating system's error at the bottom of a chain of causes.

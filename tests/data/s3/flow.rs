@@ -135,7 +135,7 @@ fn uploads_that_were_never_completed_are_invisible() {
         &[("marts/copy", "-- @partition: day\n-- @max_partitions: 3\nSELECT id, day FROM raw.items")],
     );
     project.put("raw/items/1.csv", "id,day\n1,a\n2,b\n3,c\n4,d\n");
-    project.run().fails("too-many-partitions", &["marts.copy"]);
+    project.run().fails("too-many-partitions", &["sql/marts/copy.sql:2"]);
     assert!(project.visible("marts").is_empty());
     project.sql("marts/copy", "-- @partition: day\nSELECT id, day FROM raw.items");
     project.until_quiet();

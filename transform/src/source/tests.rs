@@ -81,7 +81,8 @@ impl World {
         let env = Arc::new(RuntimeEnv::default());
         let pinned = PinnedStore::new(Arc::clone(&self.store), &metas, Arc::new(AtomicU64::new(0)));
         env.register_object_store(url.as_ref(), Arc::new(pinned));
-        let state = crate::session::executor(env, 2, chrono::DateTime::UNIX_EPOCH);
+        let limits = crate::Limits { memory: 64 << 20, temp: std::path::PathBuf::new(), cores: 2 };
+        let state = crate::session::executor(env, &limits, chrono::DateTime::UNIX_EPOCH);
         let session = SessionContext::new_with_state(state);
         // DataFusion wants a default schema for a bare table name.
         let catalog = Arc::new(datafusion::catalog::MemoryCatalogProvider::new());
