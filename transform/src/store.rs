@@ -112,7 +112,7 @@ impl DataRoot {
     /// Reads a small object whole; `None` if it does not exist.
     ///
     /// # Errors
-    /// What [`storage`] makes of the store's error.
+    /// The storage's own, as [`Code`] has them.
     pub async fn read(&self, path: &Path) -> Result<Option<bytes::Bytes>> {
         match self.bucket.store.get(path).await {
             Ok(result) => Ok(Some(result.bytes().await.map_err(|error| storage(&self.url(path), error))?)),
@@ -124,7 +124,7 @@ impl DataRoot {
     /// Creates a small object; `false` if it exists already, whoever made it.
     ///
     /// # Errors
-    /// What [`storage`] makes of the store's error.
+    /// The storage's own, as [`Code`] has them.
     pub async fn create(&self, path: &Path, content: Vec<u8>) -> Result<bool> {
         match self.bucket.store.put_opts(path, content.into(), object_store::PutMode::Create.into()).await {
             Ok(_) => Ok(true),

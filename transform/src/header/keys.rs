@@ -11,7 +11,6 @@ use crate::settings::{ChangedInput, Dialect, EngineChoice, OnViolation, Settings
 macro_rules! keys {
     ($($variant:ident $text:literal)*) => {
         /// A key of a header or an `unglue.toml`.
-        #[expect(clippy::enum_variant_names, reason = "one of the keys is called `@key`")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Key {
             $($variant,)*
