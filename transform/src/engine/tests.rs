@@ -439,3 +439,15 @@ async fn a_full_refresh_rebuilds_and_later_files_are_still_added_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_bad_header_and_a_bad_query_are_told_in_one_pass() {
+    let world = World::two_days(Kind::Uploads, false).await;
+    world.runs().await;
+    let sql = b"-- @compresion: snappy\n-- @driving: raw.nothing\nSELECT idd FROM raw.t".to_vec();
+    let (project, errors) = Project::parse(vec![("sql/out/new.sql".into(), sql)]);
+    let checked = world.engine().check(&project).await.unwrap();
+    let codes: Vec<_> = errors.iter().chain(&checked.errors).map(|error| error.code).collect();
+    assert_eq!(codes, [Code::UnknownKey, Code::BadDriving, Code::UnknownColumn]);
+    assert!(checked.planned.is_empty(), "it must not run");
+}
