@@ -395,6 +395,12 @@ async fn a_table_of_someone_else_is_never_written() {
     world.sql.insert("sql/out/other.sql".into(), "SELECT id FROM raw.t".into());
     let (_, failed) = world.runs().await;
     assert_eq!(failed.unwrap().code, Code::ForeignTable);
+
+    // Not found before, because the folder belonged to a transform from the first run on.
+    let world = World::two_days(Kind::Uploads, false).await;
+    world.upload("out/rows/x.csv", "id\n1\n").await;
+    let failed = world.runs().await.1.unwrap();
+    assert_eq!((failed.code, failed.object.unwrap().object), (Code::ForeignTable, "memory://b/out/rows/x.csv".into()));
 }
 
 #[tokio::test]
