@@ -11,8 +11,9 @@ use url::Url;
 
 use crate::runtime::Limits;
 
-/// One part in so many of the memory is set aside for merging what sorts have spilled.
+/// One part in so many of the memory is set aside for merging what sorts have spilled; never less than `LEAST_FOR_MERGE`.
 const MERGES_SHARE: usize = 8;
+const LEAST_FOR_MERGE: usize = 64 << 10;
 
 /// A session for planning: DataFusion's scalar, aggregate and window functions, but no tables, no table functions, no files.
 ///
@@ -26,8 +27,8 @@ pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>
     let mut config = config().with_target_partitions(limits.cores);
     let options = config.options_mut();
     // Every sort sets this aside for its merge, one on each core: DataFusion's default would use up a small limit.
-    let for_merges = limits.memory / (MERGES_SHARE * limits.cores.max(1));
-    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merges);
+    let for_merge = (limits.memory / (MERGES_SHARE * limits.cores.max(1))).max(LEAST_FOR_MERGE);
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merge);
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     let properties = ExecutionProps::new().with_query_execution_start_time(now);
