@@ -15,6 +15,7 @@ use super::format::{self, Codec, Encoding, Family};
 use super::survey::Object;
 use crate::code::{Code, Kind};
 use crate::error::{Error, Result};
+use crate::panic::unpanicked;
 use crate::store::{DataRoot, storage};
 
 /// Objects sampled of a table: half of them the oldest, half the newest.
@@ -33,6 +34,7 @@ const TEXT: usize = 1024 * 1024;
 /// Bytes read of the end of a Parquet object at first, and at most.
 const FOOTER: u64 = 64 * 1024;
 const LARGEST_FOOTER: u64 = 64 * 1024 * 1024;
+
 
 /// What was seen of one object.
 #[derive(Debug)]
@@ -106,7 +108,10 @@ async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
         return Err(Error::new(Code::BadObject, "the object is of no known format"));
     };
     if encoding.family == Family::Parquet {
-        return footer(root, object).await;
+        return unpanicked(footer(root, object)).await.map_err(|error| match error.code {
+            Code::Internal => damaged_footer().because(error),
+            _ => error,
+        });
     }
     let wanted = if encoding.codec == Some(Codec::Bzip2) { START_OF_BZIP2 } else { START };
     let start = range(root, object, 0..object.size.min(wanted)).await?;
@@ -195,5 +200,9 @@ fn check_footer_length(tail: &[u8], size: u64) -> Result<()> {
 }
 
 fn not_parquet(error: ParquetError) -> Error {
-    Error::new(Code::BadObject, "the object is not a whole Parquet file").because(error).help("upload it again")
+    damaged_footer().because(error)
+}
+
+fn damaged_footer() -> Error {
+    Error::new(Code::BadObject, "the object is not a whole Parquet file").help("upload it again")
 }
