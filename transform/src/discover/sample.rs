@@ -35,7 +35,6 @@ const TEXT: usize = 1024 * 1024;
 const FOOTER: u64 = 64 * 1024;
 const LARGEST_FOOTER: u64 = 64 * 1024 * 1024;
 
-
 /// What was seen of one object.
 #[derive(Debug)]
 pub(super) struct Sample {
