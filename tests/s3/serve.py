@@ -101,7 +101,7 @@ def start(weed: str, folder: Path, ports: dict[str, int], log: Path) -> subproce
     data.mkdir()
     command = [
         weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={config}",
-        "-s3.port.iceberg=0", "-volume.max=0", "-master.volumeSizeLimitMB=1024", "-master.telemetry=false",
+        "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=0", "-master.volumeSizeLimitMB=1024", "-master.telemetry=false",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
     with log.open("wb") as out:

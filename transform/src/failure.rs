@@ -97,10 +97,17 @@ fn of_resources(message: &str) -> Error {
     if message.contains("disk") || message.contains("temporary") && message.contains("limit") {
         return Error::new(Code::DiskFull, lower(message)).help("free some space for temporary files");
     }
-    // What follows is about the pool's inside.
-    let request = message.split(" with ").next().unwrap_or(message);
-    Error::new(Code::OutOfMemory, format!("the query needs more memory than its limit: {}", lower(request)))
+    let reserver = message.split_whitespace().find_map(|word| word.split_once('[').map(|(name, _)| name));
+    let part = match reserver {
+        Some("HashJoinInput") => "the smaller side of a join, which is held whole",
+        Some(name) if name.starts_with("ExternalSorter") => "a sort",
+        Some(name) if name.contains("Aggregate") => "an aggregate",
+        Some(name) => name,
+        None => "it",
+    };
+    Error::new(Code::OutOfMemory, format!("the query needs more memory than its limit: no room is left for {part}"))
         .help("raise `--memory`, or filter earlier in the query")
+        .because(message.to_owned())
 }
 
 fn of_io(error: Box<dyn std::error::Error + Send + Sync>) -> Error {

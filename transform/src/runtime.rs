@@ -37,7 +37,7 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     pub(crate) fn new(limits: &Limits) -> Result<Self> {
-        let pool = Arc::new(SharedPool::new(limits.memory));
+        let pool = Arc::new(SharedPool::new(limits.memory, limits.cores));
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![limits.temp.clone()]));
         let env = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&pool) as _)
@@ -70,6 +70,8 @@ const OUTGOING_SHARE: usize = 4;
 enum Purpose {
     /// Holds rows, and spills or fails where there is no room.
     Holding,
+    /// Reads back what a sort has spilled, in more rounds where there is less room.
+    Rereading,
     /// Merges the sorted parts of a result: can neither spill nor wait.
     Merging,
     /// Writes the result: ends a row group where there is no room.
@@ -80,6 +82,7 @@ impl Purpose {
     fn of(consumer: &MemoryConsumer) -> Self {
         match consumer.name() {
             WRITER => Self::Writing,
+            name if name.starts_with("ExternalSorterMerge") => Self::Rereading,
             name if name.starts_with("SortPreservingMergeExec") => Self::Merging,
             _ => Self::Holding,
         }
@@ -88,20 +91,24 @@ impl Purpose {
 
 /// A pool that remembers its peak, and in which sorts cannot use up what the way out of them needs.
 ///
-/// A sort takes all that it can get for reading back what it has spilled. Without a share of their own, the merge above it
-/// and the writer would find nothing left, and the run would fail although it could go on with less.
+/// A sort takes all that it can get for reading back what it has spilled. Without bounds, the sorts on other cores, the merge
+/// above them and the writer would find nothing left, and the run would fail although it could go on with less.
 #[derive(Debug)]
 struct SharedPool {
     limit: usize,
+    /// Most that one sort may take for reading back.
+    rereading: usize,
     holding: FairSpillPool,
     outgoing: AtomicUsize,
     peak: AtomicUsize,
 }
 
 impl SharedPool {
-    fn new(limit: usize) -> Self {
-        let holding = FairSpillPool::new(limit - limit / OUTGOING_SHARE);
-        Self { limit, holding, outgoing: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+    fn new(limit: usize, cores: usize) -> Self {
+        let holding = limit - limit / OUTGOING_SHARE;
+        let rereading = holding / cores.max(1);
+        let holding = FairSpillPool::new(holding);
+        Self { limit, rereading, holding, outgoing: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
     }
 
     fn note(&self) {
@@ -145,7 +152,7 @@ impl MemoryPool for SharedPool {
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         match Purpose::of(reservation.consumer()) {
-            Purpose::Holding => self.holding.grow(reservation, additional),
+            Purpose::Holding | Purpose::Rereading => self.holding.grow(reservation, additional),
             _ => {
                 self.outgoing.fetch_add(additional, Ordering::Relaxed);
             }
@@ -155,7 +162,7 @@ impl MemoryPool for SharedPool {
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         match Purpose::of(reservation.consumer()) {
-            Purpose::Holding => self.holding.shrink(reservation, shrink),
+            Purpose::Holding | Purpose::Rereading => self.holding.shrink(reservation, shrink),
             _ => {
                 self.outgoing.fetch_sub(shrink, Ordering::Relaxed);
             }
@@ -165,7 +172,14 @@ impl MemoryPool for SharedPool {
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionResult<()> {
         let consumer = reservation.consumer();
         match Purpose::of(consumer) {
-            Purpose::Holding => self.holding.try_grow(reservation, additional)?,
+            Purpose::Rereading if reservation.size() + additional > self.rereading => {
+                return Err(DataFusionError::ResourcesExhausted(format!(
+                    "{} needs {additional} more bytes, but may take {} in all",
+                    consumer.name(),
+                    self.rereading
+                )));
+            }
+            Purpose::Holding | Purpose::Rereading => self.holding.try_grow(reservation, additional)?,
             Purpose::Merging => {
                 self.take(consumer.name(), additional, self.limit.saturating_sub(self.holding.reserved()))?
             }
@@ -194,9 +208,12 @@ mod tests {
 
     #[test]
     fn what_carries_a_result_out_finds_room_beside_sorts_that_took_all() {
-        let pool: Arc<dyn MemoryPool> = Arc::new(SharedPool::new(800));
-        let sort = consumer(&pool, "ExternalSorterMerge[0]");
-        sort.try_grow(600).unwrap();
+        let pool: Arc<dyn MemoryPool> = Arc::new(SharedPool::new(800, 2));
+        let reread = consumer(&pool, "ExternalSorterMerge[0]");
+        reread.try_grow(300).unwrap();
+        assert!(reread.try_grow(1).is_err(), "as much is kept for the sort on the other core");
+        let sort = consumer(&pool, "ExternalSorter[1]");
+        sort.try_grow(300).unwrap();
         assert!(sort.try_grow(1).is_err(), "a quarter is kept");
         let writer = consumer(&pool, WRITER);
         writer.try_grow(100).unwrap();
@@ -206,7 +223,7 @@ mod tests {
         let error = merge.try_grow(1).unwrap_err();
         assert!(matches!(error, DataFusionError::ResourcesExhausted(_)), "{error}");
         assert_eq!(pool.reserved(), 800);
-        drop(sort);
+        drop((sort, reread));
         merge.try_grow(600).unwrap();
         drop((merge, writer));
         assert_eq!(pool.reserved(), 0);

@@ -11,8 +11,14 @@ use url::Url;
 
 use crate::runtime::Limits;
 
-/// One part in so many of the memory is set aside for merging what sorts have spilled.
+/// Memory of a core for each row of a batch: some forty batches of common rows have room. Only small limits make batches
+/// smaller than DataFusion's own.
+const MEMORY_FOR_ROW: usize = 4 << 10;
+/// Rows of a batch at least.
+const LEAST_BATCH: usize = 1024;
+/// One part in so many of the memory is set aside for merging what sorts have spilled; never less than `LEAST_FOR_MERGE`.
 const MERGES_SHARE: usize = 8;
+const LEAST_FOR_MERGE: usize = 64 << 10;
 
 /// A session for planning: DataFusion's scalar, aggregate and window functions, but no tables, no table functions, no files.
 ///
@@ -23,11 +29,14 @@ pub(crate) fn planner() -> SessionContext {
 
 /// The state that a run is planned and executed with: the same functions, the run's resources, and its `now()`.
 pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>) -> SessionState {
-    let mut config = config().with_target_partitions(limits.cores);
+    let core_memory = limits.memory / limits.cores.max(1);
+    let config = config().with_target_partitions(limits.cores);
+    let batch_size = (core_memory / MEMORY_FOR_ROW).clamp(LEAST_BATCH, config.batch_size());
+    let mut config = config.with_batch_size(batch_size);
     let options = config.options_mut();
     // Every sort sets this aside for its merge, one on each core: DataFusion's default would use up a small limit.
-    let for_merges = limits.memory / (MERGES_SHARE * limits.cores.max(1));
-    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merges);
+    let for_merge = (core_memory / MERGES_SHARE).max(LEAST_FOR_MERGE);
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merge);
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     let properties = ExecutionProps::new().with_query_execution_start_time(now);

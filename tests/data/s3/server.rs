@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+/// How often the server is started before that counts as a failure.
+const TRIES: usize = 3;
+
 /// What a client needs to know.
 #[derive(Deserialize)]
 pub(super) struct Server {
@@ -43,15 +46,21 @@ fn start() -> Option<Server> {
         );
         return None;
     };
-    let mut process = Command::new(python)
-        .arg(scripts().join("serve.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python starts");
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let mut server: Server = serde_json::from_str(&line).expect("the S3 server starts; see its messages above");
-    server._process = Some(process);
-    Some(server)
+    // A port that was free may be taken by the time that the server wants it.
+    for _ in 0..TRIES {
+        let mut process = Command::new(&python)
+            .arg(scripts().join("serve.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        if let Ok(mut server) = serde_json::from_str::<Server>(&line) {
+            server._process = Some(process);
+            return Some(server);
+        }
+        process.wait().unwrap();
+    }
+    panic!("the S3 server did not start; its messages are above");
 }
