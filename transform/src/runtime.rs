@@ -116,16 +116,14 @@ impl SharedPool {
     }
 
     /// Takes memory as long as no more than `room` is taken in this way.
-    fn take(&self, name: &str, additional: usize, room: usize) -> DataFusionResult<()> {
+    fn take(&self, what: &str, additional: usize, room: usize) -> DataFusionResult<()> {
         let taken = self.outgoing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |outgoing| {
             outgoing.checked_add(additional).filter(|outgoing| *outgoing <= room)
         });
         match taken {
             Ok(_) => Ok(()),
-            Err(outgoing) => Err(DataFusionError::ResourcesExhausted(format!(
-                "{name} needs {additional} more bytes, only {} of {} are left for it",
-                room.saturating_sub(outgoing),
-                self.limit
+            Err(_) => Err(DataFusionError::ResourcesExhausted(format!(
+                "{what} needs {additional} more bytes, which the memory limit does not leave"
             ))),
         }
     }
@@ -170,20 +168,17 @@ impl MemoryPool for SharedPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionResult<()> {
-        let consumer = reservation.consumer();
-        match Purpose::of(consumer) {
+        match Purpose::of(reservation.consumer()) {
             Purpose::Rereading if reservation.size() + additional > self.rereading => {
                 return Err(DataFusionError::ResourcesExhausted(format!(
-                    "{} needs {additional} more bytes, but may take {} in all",
-                    consumer.name(),
-                    self.rereading
+                    "a sort needs {additional} more bytes for merging, which the memory limit does not leave"
                 )));
             }
             Purpose::Holding | Purpose::Rereading => self.holding.try_grow(reservation, additional)?,
             Purpose::Merging => {
-                self.take(consumer.name(), additional, self.limit.saturating_sub(self.holding.reserved()))?
+                self.take("merging the sorted parts", additional, self.limit.saturating_sub(self.holding.reserved()))?
             }
-            Purpose::Writing => self.take(consumer.name(), additional, self.limit / OUTGOING_SHARE / 2)?,
+            Purpose::Writing => self.take("the writer", additional, self.limit / OUTGOING_SHARE / 2)?,
         }
         self.note();
         Ok(())
