@@ -50,7 +50,8 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
     names.extend(project.transforms().iter().map(|transform| transform.target.clone()));
     let mut checked = Checked::default();
     let mut unplanned: BTreeSet<TableName> = project.broken().clone();
-    for transform in project.transforms() {
+    // What is wrong with the query of a file is told together with what is wrong with its header.
+    for transform in project.transforms().iter().chain(project.unsound()) {
         for input in &transform.inputs {
             // What a transform of this project produces counts as it will be, not as an earlier version left it.
             if known.contains_key(&input.name) || project.transform(&input.name).is_some() {
@@ -65,6 +66,7 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
             unplanned.insert(transform.target.clone());
             continue;
         }
+        let is_sound = !project.broken().contains(&transform.target);
         let outcome = plan(transform, &|name| known.get(name).cloned(), &names)
             .and_then(|planned| after_rebuilds(transform, planned, &checked.planned));
         let misfit = match &outcome {
@@ -75,8 +77,9 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
             Some(error) if error.code != Code::SchemaChanged => (Err(vec![error]), None),
             other => (outcome, other),
         };
-        checked.misfits.extend(misfit.map(|error| (transform.target.clone(), error)));
+        checked.misfits.extend(misfit.filter(|_| is_sound).map(|error| (transform.target.clone(), error)));
         match outcome {
+            Ok(_) if !is_sound => {}
             Ok(planned) => {
                 known.insert(transform.target.clone(), schema_of(&planned));
                 checked.planned.insert(transform.target.clone(), planned);

@@ -97,7 +97,10 @@ fn of_resources(message: &str) -> Error {
     if message.contains("disk") || message.contains("temporary") && message.contains("limit") {
         return Error::new(Code::DiskFull, lower(message)).help("free some space for temporary files");
     }
-    Error::new(Code::OutOfMemory, lower(message)).help("raise `--memory`, or filter earlier in the query")
+    // What follows is about the pool's inside.
+    let request = message.split(" with ").next().unwrap_or(message);
+    Error::new(Code::OutOfMemory, format!("the query needs more memory than its limit: {}", lower(request)))
+        .help("raise `--memory`, or filter earlier in the query")
 }
 
 fn of_io(error: Box<dyn std::error::Error + Send + Sync>) -> Error {

@@ -196,6 +196,11 @@ impl Ledger {
         Ok(runs.into_iter().filter(|(_, done)| !done).map(|(run_id, _)| run_id).collect())
     }
 
+    /// Whether no other run has ever begun.
+    pub(crate) async fn is_first(&self, run_id: &str) -> Result<bool> {
+        Ok(self.names("runs").await?.iter().all(|name| name.split('/').next() == Some(run_id)))
+    }
+
     pub(crate) async fn intent(&self, run_id: &str) -> Result<Option<Intent>> {
         self.read(&self.run_path(run_id, "intent")?).await
     }

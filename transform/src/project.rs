@@ -25,6 +25,7 @@ use crate::transform::{Input, SourceFile, Transform};
 #[derive(Debug, Default)]
 pub struct Project {
     transforms: Vec<Transform>,
+    unsound: Vec<Transform>,
     broken: BTreeSet<TableName>,
 }
 
@@ -53,6 +54,11 @@ impl Project {
     /// The transforms, each after those whose tables it reads, otherwise by name.
     pub fn transforms(&self) -> &[Transform] {
         &self.transforms
+    }
+
+    /// Transforms whose SQL could be parsed but whose settings have errors: they can be checked further, and must not run.
+    pub(crate) fn unsound(&self) -> &[Transform] {
+        &self.unsound
     }
 
     /// Tables of files that have errors: known to exist, with nothing known about them.
@@ -194,7 +200,9 @@ impl Reading {
         self.errors.extend(errors.into_iter().map(|error| in_target(error, target.as_ref())));
         match (target, parsed) {
             (Some(target), Some(parsed)) => {
-                let driving = settings.driving.as_ref().map(|driving| driving.value.clone()).or(parsed.leftmost);
+                let is_read = |name: &TableName| parsed.inputs.iter().any(|input| input.name == *name);
+                let chosen = settings.driving.as_ref().map(|driving| driving.value.clone()).filter(is_read);
+                let driving = chosen.or(parsed.leftmost);
                 let sql::Parsed { query, inputs, comments, .. } = parsed;
                 self.transforms
                     .push((Transform { target, file, settings, query, inputs, driving, comments }, is_broken));
@@ -209,15 +217,20 @@ impl Reading {
         let (circular, errors) = order::circles(&nodes);
         self.errors.extend(errors);
         self.broken.extend(circular);
-        let mut whole = Vec::new();
+        let (mut whole, mut unsound) = (Vec::new(), Vec::new());
         for (transform, is_broken) in self.transforms {
-            match is_broken || self.broken.contains(&transform.target) {
-                true => drop(self.broken.insert(transform.target)),
-                false => whole.push(transform),
+            let is_known_broken = self.broken.contains(&transform.target);
+            if is_broken {
+                self.broken.insert(transform.target.clone());
+            }
+            match (is_known_broken, is_broken) {
+                (true, _) => {}
+                (false, true) => unsound.push(transform),
+                (false, false) => whole.push(transform),
             }
         }
         self.errors.sort_by(|one, other| one.at.cmp(&other.at));
-        (Project { transforms: order::upstream_first(whole), broken: self.broken }, self.errors)
+        (Project { transforms: order::upstream_first(whole), unsound, broken: self.broken }, self.errors)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::registration::register;
 use crate::runtime::Limits;
 use crate::settings::WriteMode;
 use crate::stage::Stage;
-use crate::store::DataRoot;
+use crate::store::{DataRoot, storage};
 use crate::table::{Partition, Table};
 use crate::transform::Transform;
 
@@ -289,6 +289,9 @@ impl Target {
             let at = runner.transform.settings.location.as_ref().and_then(|location| location.at.clone());
             Error::new(Code::BadValue, error.message).maybe_at(at).help("name a folder of the data folder's bucket")
         })?;
+        if existing.is_none() && runner.ledger.is_first(&intent.run_id).await? {
+            unused(runner, &location).await?;
+        }
         let replacing = intent.replaces.is_some();
         let (base, partitions) = if replacing {
             (format!("{location}v-{}/", intent.run_id), Vec::new())
@@ -310,6 +313,24 @@ impl Target {
             return self.base.clone();
         }
         format!("{}{}/", self.base, partition::encode_path(&self.keys, values))
+    }
+}
+
+/// A table that is new to the catalog gets a folder of its own: what lies there already is someone else's.
+///
+/// # Errors
+/// [`Code::ForeignTable`] with the first object.
+async fn unused(runner: &Runner<'_>, location: &str) -> Result<()> {
+    let folder = runner.root.path_of(location)?;
+    let found = runner.root.store().list(Some(&folder)).next().await.transpose();
+    match found.map_err(|error| storage(location, error))? {
+        None => Ok(()),
+        Some(meta) => Err(Error::new(
+            Code::ForeignTable,
+            format!("the folder of the new table `{}` holds objects already", runner.transform.target),
+        )
+        .help("rename the SQL file, or move the objects to the folder of another table")
+        .in_object(meta.location, None)),
     }
 }
 

@@ -122,9 +122,7 @@ impl SharedPool {
         });
         match taken {
             Ok(_) => Ok(()),
-            Err(_) => Err(DataFusionError::ResourcesExhausted(format!(
-                "{what} needs {additional} more bytes, which the memory limit does not leave"
-            ))),
+            Err(_) => Err(DataFusionError::ResourcesExhausted(format!("{what} needs {additional} more bytes"))),
         }
     }
 }
@@ -171,7 +169,7 @@ impl MemoryPool for SharedPool {
         match Purpose::of(reservation.consumer()) {
             Purpose::Rereading if reservation.size() + additional > self.rereading => {
                 return Err(DataFusionError::ResourcesExhausted(format!(
-                    "a sort needs {additional} more bytes for merging, which the memory limit does not leave"
+                    "a sort needs {additional} more bytes for merging"
                 )));
             }
             Purpose::Holding | Purpose::Rereading => self.holding.try_grow(reservation, additional)?,

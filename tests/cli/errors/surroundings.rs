@@ -16,7 +16,7 @@ fn shop_with_transform() -> Project {
 #[test]
 fn out_of_memory() {
     let project = Project::shop();
-    project.write("sql/sales/orders.sql", "SELECT o.order_id, o.amount FROM raw.orders AS o ORDER BY o.amount\n");
+    project.write("sql/sales/orders.sql", "SELECT o.order_id, o.amount, c.segment\nFROM raw.orders AS o\nJOIN raw.customers AS c ON o.customer_id = c.customer_id\n");
     assert_error("out-of-memory", &project.run(["run", "--memory", "1KB"]));
 }
 

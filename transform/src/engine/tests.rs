@@ -395,6 +395,12 @@ async fn a_table_of_someone_else_is_never_written() {
     world.sql.insert("sql/out/other.sql".into(), "SELECT id FROM raw.t".into());
     let (_, failed) = world.runs().await;
     assert_eq!(failed.unwrap().code, Code::ForeignTable);
+
+    // Not found before, because the folder belonged to a transform from the first run on.
+    let world = World::two_days(Kind::Uploads, false).await;
+    world.upload("out/rows/x.csv", "id\n1\n").await;
+    let failed = world.runs().await.1.unwrap();
+    assert_eq!((failed.code, failed.object.unwrap().object), (Code::ForeignTable, "memory://b/out/rows/x.csv".into()));
 }
 
 #[tokio::test]
@@ -438,4 +444,16 @@ async fn a_full_refresh_rebuilds_and_later_files_are_still_added_once() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_bad_header_and_a_bad_query_are_told_in_one_pass() {
+    let world = World::two_days(Kind::Uploads, false).await;
+    world.runs().await;
+    let sql = b"-- @compresion: snappy\n-- @driving: raw.nothing\nSELECT idd FROM raw.t".to_vec();
+    let (project, errors) = Project::parse(vec![("sql/out/new.sql".into(), sql)]);
+    let checked = world.engine().check(&project).await.unwrap();
+    let codes: Vec<_> = errors.iter().chain(&checked.errors).map(|error| error.code).collect();
+    assert_eq!(codes, [Code::UnknownKey, Code::BadDriving, Code::UnknownColumn]);
+    assert!(checked.planned.is_empty(), "it must not run");
 }
