@@ -25,6 +25,8 @@ pub(crate) struct Due {
     pub(crate) inputs: Vec<ReceiptInput>,
     /// Replacing modes: the version that a run would replace.
     pub(crate) replaces: Option<Replaces>,
+    /// Objects that a run may not process, with the reason: [`Code::ChangedInput`].
+    pub(crate) refused: Vec<Error>,
 }
 
 /// Lists every table that the query reads.
@@ -54,35 +56,30 @@ pub(crate) fn recorded(root: &DataRoot, object: &InputObject) -> ReceiptInput {
 
 /// What is due for `append`: the driving table's objects that no run has claimed.
 ///
-/// # Errors
-/// [`Code::ChangedInput`] if an object that was processed arrives with other content and may not be appended.
-pub(crate) async fn appended(
-    root: &DataRoot,
-    ledger: &Ledger,
-    transform: &Transform,
-    driving: &Input,
-) -> Result<Vec<ReceiptInput>> {
+/// An object that was processed and arrives with other content is refused, unless its rows may be appended.
+async fn appended(root: &DataRoot, ledger: &Ledger, transform: &Transform, driving: &Input) -> Result<Due> {
     let claimed = ledger.claimed().await?;
     let objects: BTreeMap<&str, Vec<&InputId>> = claimed.iter().fold(BTreeMap::new(), |mut objects, id| {
         objects.entry(id.object()).or_insert_with(Vec::new).push(id);
         objects
     });
-    let mut new = Vec::new();
+    let (mut new, mut refused) = (Vec::new(), Vec::new());
     for object in &driving.objects {
         let input = recorded(root, object);
         let id = InputId::of(&input);
         if claimed.contains(&id) {
             continue;
         }
-        if let Some(earlier) = objects.get(id.object())
+        if transform.settings.changed_input.value != ChangedInput::Append
+            && let Some(earlier) = objects.get(id.object())
             && processed(ledger, earlier, &input.object).await?
-            && !accepts_change(transform, &input)?
         {
+            refused.push(refusal(transform, &input));
             continue;
         }
         new.push(input);
     }
-    Ok(new)
+    Ok(Due { inputs: new, replaces: None, refused })
 }
 
 /// Whether a former version of the object was really read by a run that ended, and not overtaken before.
@@ -98,17 +95,16 @@ async fn processed(ledger: &Ledger, earlier: &[&InputId], object: &str) -> Resul
     Ok(false)
 }
 
-fn accepts_change(transform: &Transform, input: &ReceiptInput) -> Result<bool> {
+fn refusal(transform: &Transform, input: &ReceiptInput) -> Error {
     let way_out = match transform.settings.changed_input.value {
-        ChangedInput::Append => return Ok(true),
         ChangedInput::Reject => "it is refused as `@changed_input: reject` says; give the object another name",
-        ChangedInput::Replace => {
+        _ => {
             "replacing its former rows is not built into this version; write `@changed_input: append`, or give the object another name"
         }
     };
-    Err(Error::new(Code::ChangedInput, "an object that was processed before arrived again with other content")
+    Error::new(Code::ChangedInput, "an object that was processed before arrived again with other content")
         .help(way_out)
-        .in_object(&input.object, None))
+        .in_object(&input.object, None)
 }
 
 /// What is due for `overwrite`: all inputs, if those of the trigger tables or the SQL text are others than last time.
@@ -121,9 +117,9 @@ pub(crate) async fn overwritten(
     let fingerprint = fingerprint(root, transform, listing);
     let (version, newest) = ledger.newest_version().await?;
     if newest.is_some_and(|newest| newest.fingerprint == fingerprint) {
-        return Ok(Due { inputs: Vec::new(), replaces: None });
+        return Ok(Due { inputs: Vec::new(), replaces: None, refused: Vec::new() });
     }
-    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }) })
+    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }), refused: Vec::new() })
 }
 
 /// A rebuild from all inputs, whether they are new or not.
@@ -135,7 +131,7 @@ pub(crate) async fn everything(
 ) -> Result<Due> {
     let (version, _) = ledger.newest_version().await?;
     let fingerprint = fingerprint(root, transform, listing);
-    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }) })
+    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }), refused: Vec::new() })
 }
 
 fn all(root: &DataRoot, listing: &Listing) -> Vec<ReceiptInput> {
@@ -166,9 +162,7 @@ pub(crate) async fn due(
     listing: &Listing,
 ) -> Result<Due> {
     match (write, transform.driving.as_ref().and_then(|driving| listing.get(driving))) {
-        (WriteMode::Append, Some(driving)) => {
-            Ok(Due { inputs: appended(root, ledger, transform, driving).await?, replaces: None })
-        }
+        (WriteMode::Append, Some(driving)) => appended(root, ledger, transform, driving).await,
         _ => overwritten(root, ledger, transform, listing).await,
     }
 }

@@ -93,6 +93,9 @@ pub(crate) async fn plan_run(
         Err(error) => return Err(error),
     };
     let due = due(root, &ledger, transform, planned.write, &listing).await?;
+    if let Some(refused) = due.refused.into_iter().next() {
+        return Err(refused);
+    }
     if due.inputs.is_empty() && due.replaces.is_none() {
         return Ok(run);
     }

@@ -14,7 +14,7 @@ use crate::due::{self, Due, Listing};
 use crate::engine::{Progress, Stamp};
 use crate::error::{Error, Result};
 use crate::execute::{Executed, Job, execute};
-use crate::ledger::{Commit, Done, Intent, Ledger};
+use crate::ledger::{Commit, Done, Intent, Ledger, Replaces};
 use crate::partition;
 use crate::plan::Planned;
 use crate::publish::roll_forward;
@@ -56,7 +56,7 @@ impl Runner<'_> {
         }
         // A rebuild reads the inputs of a run that is still open, too: that one must not add them once more afterwards.
         if !(self.full_refresh && outcomes.iter().any(Result::is_err)) {
-            outcomes.extend(self.run_due().await.transpose());
+            outcomes.extend(self.run_due().await);
         }
         outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.name(error))).collect()
     }
@@ -80,6 +80,11 @@ impl Runner<'_> {
             return Ok(receipt(roll_forward(self.catalog, &self.ledger, &stage, run_id, commit).await?));
         }
         let Some(intent) = self.ledger.intent(run_id).await? else { return Ok(None) };
+        if intent.replaces.is_none() && self.planned.write != WriteMode::Append {
+            // The SQL was changed since: the table is now rebuilt from all inputs, these among them.
+            self.ledger.put_done(run_id, &Done::Superseded).await?;
+            return Ok(None);
+        }
         let listing = due::list(self.root, self.catalog, self.transform).await?;
         // A rebuild of an appending transform has claimed its inputs: only a later rebuild, which read them all again, may
         // overtake it. Any other rebuild is done anew from what lies there now.
@@ -96,18 +101,36 @@ impl Runner<'_> {
         self.claim_and_execute(intent, listing).await
     }
 
-    async fn run_due(&self) -> Result<Option<Receipt>> {
-        let listing = due::list(self.root, self.catalog, self.transform).await?;
-        let write = if self.full_refresh { WriteMode::Overwrite } else { self.planned.write };
-        let Due { inputs, replaces } = if self.full_refresh {
-            due::everything(self.root, &self.ledger, self.transform, &listing).await?
-        } else {
-            due::due(self.root, &self.ledger, self.transform, write, &listing).await?
+    /// Runs what is due; objects that are refused are errors beside the run.
+    async fn run_due(&self) -> Vec<Result<Receipt>> {
+        let due = async {
+            let listing = due::list(self.root, self.catalog, self.transform).await?;
+            let due = if self.full_refresh {
+                due::everything(self.root, &self.ledger, self.transform, &listing).await?
+            } else {
+                due::due(self.root, &self.ledger, self.transform, self.planned.write, &listing).await?
+            };
+            Ok((listing, due))
         };
-        if inputs.is_empty() && replaces.is_none() {
-            return Ok(None);
+        let (listing, Due { inputs, replaces, refused }) = match due.await {
+            Ok(found) => found,
+            Err(error) => return vec![Err(error)],
+        };
+        let mut outcomes: Vec<Result<Receipt>> = refused.into_iter().map(Err).collect();
+        if !inputs.is_empty() || replaces.is_some() {
+            outcomes.extend(self.begin(inputs, replaces, listing).await.transpose());
         }
+        outcomes
+    }
+
+    async fn begin(
+        &self,
+        inputs: Vec<ReceiptInput>,
+        replaces: Option<Replaces>,
+        listing: Listing,
+    ) -> Result<Option<Receipt>> {
         let run_id = self.stamp.run_id(&self.transform.target);
+        let write = if self.full_refresh { WriteMode::Overwrite } else { self.planned.write };
         let intent = Intent { run_id, write, at: self.stamp.at, inputs, replaces };
         self.ledger.put_intent(&intent).await?;
         self.claim_and_execute(intent, listing).await
@@ -290,7 +313,7 @@ impl Target {
             Error::new(Code::BadValue, error.message).maybe_at(at).help("name a folder of the data folder's bucket")
         })?;
         if existing.is_none() && runner.ledger.is_first(&intent.run_id).await? {
-            unused(runner, &location).await?;
+            unused(runner, &location, &intent.run_id).await?;
         }
         let replacing = intent.replaces.is_some();
         let (base, partitions) = if replacing {
@@ -320,10 +343,15 @@ impl Target {
 ///
 /// # Errors
 /// [`Code::ForeignTable`] with the first object.
-async fn unused(runner: &Runner<'_>, location: &str) -> Result<()> {
+async fn unused(runner: &Runner<'_>, location: &str, run_id: &str) -> Result<()> {
     let folder = runner.root.path_of(location)?;
-    let found = runner.root.store().list(Some(&folder)).next().await.transpose();
-    match found.map_err(|error| storage(location, error))? {
+    // Another process may be publishing the same run just now.
+    let ours = format!("part-{run_id}-");
+    let mut foreign = runner.root.store().list(Some(&folder)).try_filter(|meta| {
+        let is_ours = meta.location.filename().is_some_and(|name| name.starts_with(&ours));
+        std::future::ready(!is_ours)
+    });
+    match foreign.try_next().await.map_err(|error| storage(location, error))? {
         None => Ok(()),
         Some(meta) => Err(Error::new(
             Code::ForeignTable,

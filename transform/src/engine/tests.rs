@@ -335,12 +335,24 @@ async fn an_object_with_other_content_is_not_added_unasked() {
     let mut world = World::two_days(Kind::Uploads, false).await;
     world.runs().await;
     world.upload("raw/t/2.csv", "id,at,amount\n9,2026-11-09,9\n").await;
+    world.upload("raw/t/3.csv", "id,at,amount\n5,2026-11-03,5\n").await;
     let (_, failed) = world.runs().await;
     assert_eq!(failed.unwrap().code, Code::ChangedInput);
-    assert_eq!(world.rows("rows").await, ROWS);
+    assert_eq!(world.rows("rows").await, [&ROWS[..], &["5|5.0|2026-11-03"]].concat(), "others are not held up");
     world.sql.insert("sql/out/rows.sql".into(), format!("-- @changed_input: append\n{APPEND}"));
     assert!(world.runs().await.1.is_none());
-    assert_eq!(world.rows("rows").await, [&ROWS[..], &["9|9.0|2026-11-09"]].concat());
+    assert_eq!(world.rows("rows").await, [&ROWS[..], &["5|5.0|2026-11-03", "9|9.0|2026-11-09"]].concat());
+}
+
+#[tokio::test]
+async fn an_open_run_does_not_append_to_a_table_that_is_now_rebuilt() {
+    let mut world = World::two_days(Kind::Uploads, false).await;
+    world.fuse.store(6, Ordering::SeqCst);
+    assert!(world.runs().await.1.is_some());
+    world.fuse.store(i64::MAX, Ordering::SeqCst);
+    world.sql = [("sql/out/rows.sql".into(), "SELECT max(id) AS id FROM raw.t".into())].into();
+    assert!(world.runs().await.1.is_none());
+    assert_eq!(world.rows("rows").await, ["4"]);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ pub(crate) fn refusal(key: Key, value: &str, at: &Location) -> Option<Error> {
         (Key::Unique, _) => "remove it; `@not_null` and `@assert` check single rows",
         (Key::AssertTable, _) => "remove it; `@assert` checks single rows",
         (Key::OnViolation | Key::OnBadRecord, "quarantine" | "warn") => "use `fail`, the default",
+        (Key::ChangedInput, "replace") => "use `append` or `reject`; without the key, such an object is refused",
         (Key::Dialect, "spark") => "use `datafusion`, the default",
         (Key::Engine, "ballista") => "use `auto`, the default",
         _ => return None,
