@@ -1,10 +1,10 @@
 //! A catalog table as DataFusion sees it: the schema of the catalog over a fixed list of objects.
 
+mod keys;
 mod locate;
 mod names;
 mod prune;
 mod records;
-mod spelling;
 mod text;
 
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! Finds the record that could not be read: the object is read once more, record by record, only when a run has failed.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,7 +15,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::records::Splitter;
-use super::spelling::spelling;
 use super::text::{RecordDecoder, TextReader, UNCLOSED, header_names, open, symbols};
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -43,20 +41,13 @@ pub(super) async fn explain_failure(
 }
 
 async fn find(reader: &TextReader, store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Option<Error>> {
-    let mut input = open(store, meta).await?;
+    let mut input = open(store, meta, &reader.table.format).await?;
     let csv = match &reader.table.format {
         Format::Csv(options) => Some(options),
         _ => None,
     };
     let mut splitter = Splitter::new(csv.map(symbols).transpose()?);
-    let mut search = Search {
-        reader,
-        csv,
-        header: None,
-        spelling: BTreeMap::new(),
-        chunk: Vec::new(),
-        object: meta.location.to_string(),
-    };
+    let mut search = Search { reader, csv, header: None, chunk: Vec::new(), object: meta.location.to_string() };
     while let Some(mut bytes) = input.try_next().await? {
         while !bytes.is_empty() {
             let (taken, record) = splitter.take(&bytes);
@@ -82,17 +73,12 @@ struct Search<'a> {
     reader: &'a TextReader,
     csv: Option<&'a CsvOptions>,
     header: Option<Vec<String>>,
-    /// As the object's beginning shows it.
-    spelling: BTreeMap<String, String>,
     chunk: Vec<(u64, Vec<u8>)>,
     object: String,
 }
 
 impl Search<'_> {
     fn add(&mut self, record: (u64, Vec<u8>)) -> Result<Option<Error>> {
-        if self.csv.is_none() {
-            self.spelling.extend(spelling(&record.1, &self.reader.wanted));
-        }
         if let (Some(options), None) = (self.csv, &self.header) {
             self.header = header_names(&record.1, options)?;
             return Ok(None);
@@ -104,7 +90,7 @@ impl Search<'_> {
     fn decoder(&self) -> Result<RecordDecoder> {
         match (self.csv, &self.header) {
             (Some(options), Some(header)) => self.reader.csv_decoder(header, options),
-            _ => self.reader.json_decoder(&self.spelling),
+            _ => self.reader.json_decoder(),
         }
     }
 

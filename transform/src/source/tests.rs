@@ -211,12 +211,20 @@ async fn truncated_compression_is_an_error_and_not_fewer_rows() {
 #[tokio::test]
 async fn json_keys_may_be_spelt_in_their_own_way() {
     let objects = [
-        ("a.json", b"{\"ID\":1,\"Name\":\"a\"}\n{\"ID\":2}\n".to_vec()),
+        ("a.json", b"\xEF\xBB\xBF{\"ID\":1,\"Name\":\"a\"}\n{\"Id\":2}\n".to_vec()),
         ("b.json", b"{\"id\":3,\"amount\":null}".to_vec()),
     ];
     let world = World::new(Format::Json, COLUMNS, &[], &objects).await;
     assert_eq!(world.rows("SELECT id, name, amount FROM t").await, ["1|a|", "2||", "3||"]);
     assert_eq!(world.rows("SELECT count(*) FROM t").await, ["3"]);
+}
+
+#[tokio::test]
+async fn a_json_key_that_comes_late_is_not_lost() {
+    let mut text = "{\"id\":1}\n".repeat(100_000);
+    text.push_str("{\"id\":2,\"Name\":\"late\"}\n");
+    let world = World::new(Format::Json, COLUMNS, &[], &[("a.json", text.into_bytes())]).await;
+    assert_eq!(world.rows("SELECT id, name FROM t WHERE name IS NOT NULL").await, ["2|late"]);
 }
 
 #[tokio::test]

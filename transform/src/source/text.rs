@@ -3,12 +3,11 @@
 //! CSV columns are found by the header of each object, so that a reordered header swaps nothing; DataFusion's own reader
 //! goes by position. A column that an object lacks is NULL.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -25,9 +24,9 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::keys::KeyFolder;
 use super::locate::explain_failure;
 use super::records::{Codec, Splitter, Symbols, decompress};
-use super::spelling::spelling;
 use super::to_datafusion;
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -136,11 +135,20 @@ pub(super) struct TextReader {
     pub(super) batch_size: usize,
 }
 
-/// The decompressed bytes of an object, in one request.
-pub(super) async fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<BoxStream<'static, Result<Bytes>>> {
+/// The decompressed bytes of an object, in one request; JSON with its keys in lower case.
+pub(super) async fn open(
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    format: &Format,
+) -> Result<BoxStream<'static, Result<Bytes>>> {
     let object = meta.location.to_string();
     let result = store.get(&meta.location).await.map_err(|error| storage(&object, error))?;
-    Ok(decompress(object, Codec::of(&meta.location), result.into_stream()))
+    let text = decompress(object, Codec::of(&meta.location), result.into_stream());
+    if *format != Format::Json {
+        return Ok(text);
+    }
+    let mut folder = KeyFolder::default();
+    Ok(text.map_ok(move |bytes| folder.fold(bytes)).boxed())
 }
 
 /// What is known while an object is read.
@@ -160,7 +168,7 @@ impl TextReader {
         store: Arc<dyn ObjectStore>,
         meta: ObjectMeta,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let mut input = open(&store, &meta).await?;
+        let mut input = open(&store, &meta, &self.table.format).await?;
         let (decoder, pending) = match &self.table.format {
             Format::Csv(options) => {
                 let in_header = |error: Error| match error.object {
@@ -172,10 +180,7 @@ impl TextReader {
                 };
                 (self.csv_decoder(&header, options).map_err(in_header)?, pending)
             }
-            _ => {
-                let start = input.try_next().await?.unwrap_or_default();
-                (self.json_decoder(&spelling(&start, &self.wanted))?, start)
-            }
+            _ => (self.json_decoder()?, Bytes::new()),
         };
         let reading = Reading { store, meta, input, pending, ended: false, decoder };
         Ok(stream::try_unfold((self, reading), |(reader, mut reading)| async move {
@@ -234,12 +239,9 @@ impl TextReader {
         Ok(RecordDecoder::Csv { decoder: Box::new(decoder), arrangement, wanted: Arc::clone(&self.wanted) })
     }
 
-    /// A decoder for JSON lines; `spelling` says which keys an object writes in its own way.
-    pub(super) fn json_decoder(&self, spelling: &BTreeMap<String, String>) -> Result<RecordDecoder> {
-        let key = |field: &FieldRef| spelling.get(field.name()).unwrap_or(field.name()).clone();
-        let fields: Vec<Field> =
-            self.wanted.fields().iter().map(|field| field.as_ref().clone().with_name(key(field))).collect();
-        let decoder = arrow::json::ReaderBuilder::new(Arc::new(Schema::new(fields)))
+    /// A decoder for JSON lines.
+    pub(super) fn json_decoder(&self) -> Result<RecordDecoder> {
+        let decoder = arrow::json::ReaderBuilder::new(Arc::clone(&self.wanted))
             .with_batch_size(self.batch_size)
             // A column of several kinds of values is declared a string.
             .with_coerce_primitive(true)
