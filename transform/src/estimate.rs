@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::code::Code;
+use crate::codec::Codec;
 use crate::due::{due, list};
 use crate::error::Result;
 use crate::inputs::Input;
@@ -12,7 +13,6 @@ use crate::plan::Planned;
 use crate::receipt::ReceiptInput;
 use crate::runtime::Limits;
 use crate::settings::WriteMode;
-use crate::source::Codec;
 use crate::store::DataRoot;
 use crate::table::{Format, TableName};
 use crate::transform::Transform;
@@ -125,7 +125,7 @@ pub(crate) async fn plan_run(
 
 /// How many bytes in memory a byte of the table's objects becomes, roughly.
 fn expansion(input: &Input) -> u64 {
-    let compressed = input.objects.iter().any(|object| Codec::of(&object.meta.location) != Codec::Plain);
+    let compressed = input.objects.iter().any(|object| Codec::of(object.meta.location.as_ref()).is_some());
     match (&input.table.format, compressed) {
         (Format::Parquet, _) => 4,
         (_, true) => 6,

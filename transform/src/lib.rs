@@ -4,6 +4,7 @@ mod catalog;
 mod check;
 mod checks;
 mod code;
+mod codec;
 mod diagnose;
 mod discover;
 mod due;

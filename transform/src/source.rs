@@ -29,7 +29,6 @@ use crate::partition;
 use crate::table::{Column, Format, Table};
 
 pub(crate) use locate::first_unreadable_parquet;
-pub(crate) use records::Codec;
 
 /// The Arrow schema of a table: its columns, then its partition keys.
 pub(crate) fn table_schema(table: &Table) -> SchemaRef {

@@ -1,6 +1,7 @@
 //! Formats of objects: by the suffix of their names, checked against their first bytes.
 
 use crate::code::Code;
+use crate::codec::Codec;
 use crate::discover::survey::Object;
 use crate::error::{Error, Result};
 use crate::store::DataRoot;
@@ -17,17 +18,6 @@ pub(super) enum Family {
     Parquet,
 }
 
-/// A compression of text formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Codec {
-    /// `.gz`
-    Gzip,
-    /// `.zst`
-    Zstd,
-    /// `.bz2`
-    Bzip2,
-}
-
 /// What the name of an object says about its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Encoding {
@@ -38,12 +28,6 @@ pub(super) struct Encoding {
     /// Whether the name says that fields are divided by tabs.
     pub tabs: bool,
 }
-
-const CODECS: [(Codec, &str, &[u8]); 3] = [
-    (Codec::Gzip, "gz", &[0x1F, 0x8B]),
-    (Codec::Zstd, "zst", &[0x28, 0xB5, 0x2F, 0xFD]),
-    (Codec::Bzip2, "bz2", b"BZh"),
-];
 
 const KNOWN: &str =
     "known are .csv, .tsv, .json, .jsonl and .ndjson, also with .gz, .zst or .bz2, and .parquet and .pq";
@@ -70,7 +54,7 @@ impl Family {
 pub(super) fn encoding(file_name: &str) -> Option<Encoding> {
     let lower = file_name.to_ascii_lowercase();
     let (stem, suffix) = lower.rsplit_once('.')?;
-    let codec = CODECS.iter().find(|(_, ending, _)| *ending == suffix).map(|(codec, ..)| *codec);
+    let codec = Codec::of(&lower);
     let suffix = if codec.is_some() { stem.rsplit_once('.')?.1 } else { suffix };
     let family = match suffix {
         "csv" | "tsv" => Family::Csv,
@@ -133,16 +117,14 @@ pub(super) fn of_table(root: &DataRoot, objects: &[Object], known: Option<&Table
 /// # Errors
 /// [`Code::BadObject`] saying what the object is instead.
 pub(super) fn check_codec(encoding: Encoding, start: &[u8]) -> Result<()> {
-    let found = CODECS.iter().find(|(.., magic)| start.starts_with(magic));
-    match (encoding.codec, found) {
-        (Some(expected), Some((codec, ..))) if expected == *codec => Ok(()),
-        (None, None) => Ok(()),
-        (_, Some((_, ending, _))) => Err(Error::new(
+    match (encoding.codec, Codec::of_content(start)) {
+        (expected, found) if expected == found => Ok(()),
+        (_, Some(found)) => Err(Error::new(
             Code::BadObject,
-            format!("the content is compressed, but the name does not end in .{ending}"),
+            format!("the content is compressed, but the name does not end in .{}", found.suffix()),
         )
         .help("rename the object")),
-        (Some(_), None) => {
+        (_, None) => {
             Err(Error::new(Code::BadObject, "the name says that the content is compressed, but it is not as it says")
                 .help("rename the object, or upload it again"))
         }

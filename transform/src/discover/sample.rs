@@ -11,9 +11,10 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
-use super::format::{self, Codec, Encoding, Family};
+use super::format::{self, Encoding, Family};
 use super::survey::Object;
 use crate::code::{Code, Kind};
+use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::panic::unpanicked;
 use crate::store::{DataRoot, storage};

@@ -6,59 +6,25 @@ use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, ZstdDecoder};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::code::Code;
+use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::store::storage;
-
-/// How an object is compressed, told by the suffix of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codec {
-    /// Not at all.
-    Plain,
-    /// `.gz`
-    Gzip,
-    /// `.zst`
-    Zstd,
-    /// `.bz2`
-    Bzip2,
-}
-
-impl Codec {
-    /// The codec of an object's name.
-    pub(crate) fn of(path: &Path) -> Self {
-        match path.as_ref().rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
-            Some("gz") => Self::Gzip,
-            Some("zst") => Self::Zstd,
-            Some("bz2") => Self::Bzip2,
-            _ => Self::Plain,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-            Self::Bzip2 => "bzip2",
-        }
-    }
-}
 
 /// The decompressed bytes of an object.
 ///
 /// Concatenated members are read to the last one, as the command-line tools do.
 pub(crate) fn decompress(
     object: String,
-    codec: Codec,
+    codec: Option<Codec>,
     raw: BoxStream<'static, object_store::Result<Bytes>>,
 ) -> BoxStream<'static, Result<Bytes>> {
     let raw_object = object.clone();
-    if codec == Codec::Plain {
+    let Some(codec) = codec else {
         return raw.map_err(move |error| storage(&raw_object, error)).boxed();
-    }
+    };
     let reader = StreamReader::new(raw.map_err(move |error| io::Error::other(storage(&raw_object, error))));
     macro_rules! members {
         ($decoder:ident) => {{
@@ -70,7 +36,7 @@ pub(crate) fn decompress(
     let stream: BoxStream<'static, io::Result<Bytes>> = match codec {
         Codec::Gzip => members!(GzipDecoder),
         Codec::Zstd => members!(ZstdDecoder),
-        _ => members!(BzDecoder),
+        Codec::Bzip2 => members!(BzDecoder),
     };
     stream.map_err(move |error| undo(error, &object, codec)).boxed()
 }

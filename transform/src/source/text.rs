@@ -26,9 +26,10 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::keys::KeyFolder;
 use super::locate::explain_failure;
-use super::records::{Codec, Splitter, Symbols, decompress};
+use super::records::{Splitter, Symbols, decompress};
 use super::to_datafusion;
 use crate::code::Code;
+use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::store::storage;
 use crate::table::{CsvOptions, Format, Table};
@@ -143,7 +144,7 @@ pub(super) async fn open(
 ) -> Result<BoxStream<'static, Result<Bytes>>> {
     let object = meta.location.to_string();
     let result = store.get(&meta.location).await.map_err(|error| storage(&object, error))?;
-    let text = decompress(object, Codec::of(&meta.location), result.into_stream());
+    let text = decompress(object, Codec::of(meta.location.as_ref()), result.into_stream());
     if *format != Format::Json {
         return Ok(text);
     }
