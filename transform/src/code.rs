@@ -111,7 +111,7 @@ codes! {
     SchemaChanged "schema-changed" Project
         "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild with `unglue run --full-refresh`, or the former definition."
     ForeignTable "foreign-table" Project
-        "The table that a transform should produce exists already and was not made by it.\n\nunglue never writes into a table that is not its own. Rename the SQL file, or remove the table from the catalog."
+        "The table that a transform should produce exists already and was not made by it.\n\nunglue never writes into a table that is not its own. Rename the SQL file."
     // Input data.
     BadRecord "bad-record" Data
         "A row of a CSV or JSON object cannot be read as the table declares: too few or too many fields, a value of another type, broken JSON.\n\nThe message names the object and the line. Mend the object and upload it again; the table is as it was before the run."

@@ -56,7 +56,7 @@ pub struct Receipt {
     /// Claimed objects that were deleted or replaced before they could be read. A replacement is an input of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<String>,
-    /// Rows read from those inputs.
+    /// Rows that came out of the scans: of those inputs, and of the lookups.
     pub rows_read: u64,
     /// Rows written.
     pub rows: u64,

@@ -41,7 +41,7 @@ pub(crate) fn register(
     };
     if table.parameters.get(OWNER) != Some(&target.to_string()) {
         return Err(Error::new(Code::ForeignTable, format!("the table `{target}` exists and is not this transform's"))
-            .help("rename the SQL file, or drop the table from the catalog"));
+            .help("rename the SQL file"));
     }
     if write != WriteMode::Overwrite {
         unchanged(&table.partition_keys, partition_keys, target)?;
