@@ -295,6 +295,7 @@ async fn a_death_at_any_write_loses_and_doubles_nothing() {
             }
         }
     }
+    eprintln!("{points} writes were interrupted");
     assert!(points > 60, "only {points} writes were interrupted");
 }
 
