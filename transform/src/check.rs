@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::catalog::Catalog;
 use crate::code::Code;
@@ -12,7 +12,7 @@ use crate::plan::{Planned, plan, query_start};
 use crate::project::Project;
 use crate::registration::register;
 use crate::settings::WriteMode;
-use crate::source::table_schema;
+use crate::source::{fields, table_schema};
 use crate::table::{Table, TableName};
 use crate::transform::Transform;
 
@@ -95,10 +95,7 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
 }
 
 fn schema_of(planned: &Planned) -> SchemaRef {
-    let columns = planned.columns.iter().chain(&planned.partition_keys);
-    Arc::new(Schema::new(
-        columns.map(|column| Field::new(&column.name, column.hive_type.arrow(), true)).collect::<Vec<_>>(),
-    ))
+    Arc::new(Schema::new(fields(planned.columns.iter().chain(&planned.partition_keys))))
 }
 
 /// Why a run could not write into the table that the catalog has.

@@ -16,6 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::registration::OWNER;
 use crate::store::DataRoot;
 use crate::table::{Column, Partition, Table, TableName};
 
@@ -24,9 +25,6 @@ const TABLES_AT_ONCE: usize = 4;
 
 /// Tries for a table that other processes are changing.
 const ATTEMPTS: usize = 5;
-
-/// Parameter of tables that a transform produces: they are its business.
-const TRANSFORM_PARAMETER: &str = "unglue.transform";
 
 /// What the data folder holds that the catalog does not, and what is wrong in it.
 #[derive(Debug, Default, serde::Serialize)]
@@ -150,9 +148,10 @@ async fn update(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Resu
 /// The change of one table; `None` if there is nothing to say about it.
 async fn examine(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Result<Option<TableChange>> {
     let known = catalog.table(&name).await?;
-    if known.as_ref().is_some_and(|table| {
-        table.parameters.contains_key(TRANSFORM_PARAMETER) || table.location != root.table_location(&name)
-    }) {
+    if known
+        .as_ref()
+        .is_some_and(|table| table.parameters.contains_key(OWNER) || table.location != root.table_location(&name))
+    {
         return Ok(None);
     }
     let mut change = TableChange::new(name);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::Schema;
 use chrono::{DateTime, Utc};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -26,10 +26,10 @@ use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
 use crate::runtime::{Limits, Runtime, WRITER};
 use crate::session;
-use crate::source::{SourceTable, first_unreadable_parquet, to_datafusion};
+use crate::source::{SourceTable, fields, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
 use crate::store::DataRoot;
-use crate::table::{Column, TableName};
+use crate::table::TableName;
 use crate::transform::Transform;
 use crate::write::{Destination, WriteSpec, WrittenFile, properties, write};
 
@@ -156,10 +156,6 @@ impl SortOrder {
     fn of(descending: bool) -> Self {
         Self { ascending: !descending, nulls_first: descending }
     }
-}
-
-fn fields(columns: &[Column]) -> Vec<Field> {
-    columns.iter().map(|column| Field::new(&column.name, column.hive_type.arrow(), true)).collect()
 }
 
 /// The stream, failing at the first row that breaks a check.

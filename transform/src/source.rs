@@ -35,7 +35,8 @@ pub(crate) fn table_schema(table: &Table) -> SchemaRef {
     Arc::new(Schema::new(fields(table.columns.iter().chain(&table.partition_keys))))
 }
 
-fn fields<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Vec<Field> {
+/// Columns of the catalog as Arrow has them; any may be NULL.
+pub(crate) fn fields<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Vec<Field> {
     columns.into_iter().map(|column| Field::new(&column.name, column.hive_type.arrow(), true)).collect()
 }
 
