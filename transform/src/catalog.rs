@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::table::{Partition, Table, TableName};
+use crate::table::{Partition, PartitionChange, Table, TableName};
 
 pub use embedded::EmbeddedCatalog;
 
@@ -41,6 +41,10 @@ pub trait Catalog: Debug + Send + Sync {
     /// [`Code::NotFound`](crate::Code::NotFound) if the table does not exist.
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()>;
 
-    /// Removes partitions by their values; those that do not exist are passed over.
-    async fn drop_partitions(&self, name: &TableName, values: &[Vec<Option<String>>]) -> Result<()>;
+    /// Adds, moves and removes partitions, each only if it is still where the change expects it; others are passed over
+    /// without an error, since another process was faster. Each partition changes at once.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`](crate::Code::NotFound) if the table does not exist.
+    async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()>;
 }

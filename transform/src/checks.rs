@@ -21,12 +21,14 @@ pub(crate) struct Check {
     expression: Arc<dyn PhysicalExpr>,
 }
 
-/// The checks of a transform over its result's schema.
+/// The checks of a transform over its result's schema; `further` are those that its way of writing needs, each as the setting
+/// that asks for it.
 pub(crate) fn compile(
     state: &SessionState,
     schema: &DFSchema,
     settings: &Settings,
     asserts: &[(String, Expr)],
+    further: Vec<(String, Option<Location>, Expr)>,
 ) -> Result<Vec<Check>> {
     let not_null = settings.not_null.iter().map(|column| {
         let expression = col(column.value.to_lowercase()).is_not_null();
@@ -38,6 +40,7 @@ pub(crate) fn compile(
     });
     not_null
         .chain(asserts)
+        .chain(further)
         .map(|(text, at, expression)| {
             let expression = state.create_physical_expr(expression, schema).map_err(of_execution)?;
             Ok(Check { text, at, expression })

@@ -101,7 +101,7 @@ codes! {
     QueryTooComplex "query-too-complex" Project
         "The query is nested deeper, or longer, than the limits allow.\n\nSplit it into several transforms."
     NotIncremental "not-incremental" Project
-        "`@write: append` was asked for, but running the query over new objects only would give other rows than running it over all of them.\n\nThe marked clause is the reason: aggregates, DISTINCT, windows, LIMIT, set operations, and outer joins that keep rows of the lookup side need all of the source. Use `@write: overwrite`, or move the clause into a transform of its own that reads this one's table."
+        "`@write` asks for a way of writing that does not fit the query.\n\nFor `append` and `merge` the query runs over new objects only, which must give the same rows as running it over all of them: aggregates, DISTINCT, windows, LIMIT, set operations, and outer joins that keep rows of the lookup side need all of the source. For `overwrite_partitions` aggregates and windows are fine as long as they are computed by the partition columns, so that a new row can only change its own partition. The marked clause is the reason. Use `@write: overwrite`, or move the clause into a transform of its own that reads this one's table."
     BadDriving "bad-driving-table" Project
         "`@driving` or `@trigger` names a table that the query does not read, or there is no table to drive the transform.\n\nName a table of FROM."
     AllPartitionColumns "all-partition-columns" Project
@@ -136,7 +136,7 @@ codes! {
     ObjectGone "object-gone" Retry
         "An object was deleted before it could be read.\n\nNothing was written. The next run goes on without it."
     ChangedInput "changed-input" Data
-        "An object that was processed before arrived again with other content.\n\n`@changed_input` says what to do: `append` adds its rows, `reject` refuses it. Until then nothing of it is processed, so that no row is doubled."
+        "An object that was processed before arrived again with other content, and it cannot be processed as it is.\n\n`@changed_input` says what to do with such objects: `replace` (the default) takes their former rows out and puts the new ones in, `append` adds the new rows to the former ones, `reject` refuses the object with this error. `replace` needs files that say which of their rows came from which object: those written under another setting do not, so that the table must be rebuilt once with `unglue run --full-refresh`."
     // Surroundings.
     OutOfMemory "out-of-memory" Environment
         "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nRaise `--memory`, or make the query smaller: filter earlier, join the smaller table second."

@@ -1,36 +1,43 @@
-//! What is due: which object versions a transform has not processed yet.
+//! What is due: which arrivals a transform has not processed yet, or whether its table must be rebuilt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::arrival::{ArrivalId, digest, gone};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::inputs::{Input, InputObject};
-use crate::ledger::{Done, InputId, Ledger, Replaces, digest};
+use crate::inputs::Input;
+use crate::ledger::{Claims, Ledger};
 use crate::receipt::ReceiptInput;
+use crate::record::{Arriving, Basis, Rebuild, Work};
+use crate::registration::OWNER;
 use crate::settings::{ChangedInput, WriteMode};
-use crate::store::DataRoot;
 use crate::table::TableName;
 use crate::transform::Transform;
 
 /// The inputs of a transform as they lie in storage now, by table.
 pub(crate) type Listing = BTreeMap<TableName, Input>;
 
+/// How a fingerprint begins that stands for all inputs of a rebuild, none of them claimed.
+const UNCLAIMED: &str = "all-";
+
 /// What a transform has to do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Due {
-    /// The object versions that a run would claim; empty if there is nothing to do.
-    pub(crate) inputs: Vec<ReceiptInput>,
-    /// Replacing modes: the version that a run would replace.
-    pub(crate) replaces: Option<Replaces>,
+    /// The runs to begin.
+    pub(crate) runs: Vec<(Work, Vec<Arriving>)>,
     /// Objects that a run may not process, with the reason: [`Code::ChangedInput`].
     pub(crate) refused: Vec<Error>,
 }
 
 /// Lists every table that the query reads.
-pub(crate) async fn list(root: &DataRoot, catalog: &dyn Catalog, transform: &Transform) -> Result<Listing> {
+pub(crate) async fn list(
+    root: &crate::store::DataRoot,
+    catalog: &dyn Catalog,
+    transform: &Transform,
+) -> Result<Listing> {
     stream::iter(transform.inputs.iter().map(|input| async move {
         let listed = Input::list(root, catalog, &input.name).await;
         let listed = listed
@@ -42,163 +49,171 @@ pub(crate) async fn list(root: &DataRoot, catalog: &dyn Catalog, transform: &Tra
     .await
 }
 
-/// An object version as the ledger and receipts name it.
-pub(crate) fn recorded(root: &DataRoot, object: &InputObject) -> ReceiptInput {
-    let url = root.url(&object.meta.location);
-    ReceiptInput {
-        // Relative inside the data folder, so that the folder can be moved.
-        object: root.relative(&url).map_or_else(|| url.clone(), str::to_owned),
-        etag: object.meta.e_tag.clone(),
-        version: object.meta.version.clone(),
-        bytes: object.meta.size,
-    }
-}
-
-/// What is due for `append`: the driving table's objects that no run has claimed.
+/// What is due for a transform that writes in some mode.
 ///
-/// An object that was processed and arrives with other content is refused, unless its rows may be appended.
-async fn appended(root: &DataRoot, ledger: &Ledger, transform: &Transform, driving: &Input) -> Result<Due> {
-    let claimed = ledger.claimed().await?;
-    let objects: BTreeMap<&str, Vec<&InputId>> = claimed.iter().fold(BTreeMap::new(), |mut objects, id| {
-        objects.entry(id.object()).or_insert_with(Vec::new).push(id);
-        objects
-    });
-    let (mut new, mut refused) = (Vec::new(), Vec::new());
-    for object in &driving.objects {
-        let input = recorded(root, object);
-        let id = InputId::of(&input);
-        if claimed.contains(&id) {
-            continue;
-        }
-        if transform.settings.changed_input.value != ChangedInput::Append
-            && let Some(earlier) = objects.get(id.object())
-            && processed(ledger, earlier, &input.object).await?
-        {
-            refused.push(refusal(transform, &input));
-            continue;
-        }
-        new.push(input);
-    }
-    Ok(Due { inputs: new, replaces: None, refused })
-}
-
-/// Whether a former version of the object was really read by a run that ended, and not overtaken before.
-async fn processed(ledger: &Ledger, earlier: &[&InputId], object: &str) -> Result<bool> {
-    for id in earlier {
-        let Some(claim) = ledger.claim_of(id).await? else { continue };
-        if let Some(Done::Succeeded { receipt }) = ledger.done(&claim.run_id).await?
-            && receipt.inputs.iter().any(|input| input.object == object && InputId::of(input) == **id)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn refusal(transform: &Transform, input: &ReceiptInput) -> Error {
-    let way_out = match transform.settings.changed_input.value {
-        ChangedInput::Reject => "it is refused as `@changed_input: reject` says; give the object another name",
-        _ => {
-            "replacing its former rows is not built into this version; write `@changed_input: append`, or give the object another name"
-        }
-    };
-    Error::new(Code::ChangedInput, "an object that was processed before arrived again with other content")
-        .help(way_out)
-        .in_object(&input.object, None)
-}
-
-/// What is due for `overwrite`: all inputs, if those of the trigger tables or the SQL text are others than last time.
-pub(crate) async fn overwritten(
-    root: &DataRoot,
+/// `version` is the newest version of the table from before the inputs were listed, `basis` the last rebuild.
+pub(crate) async fn due(
     ledger: &Ledger,
     transform: &Transform,
+    write: WriteMode,
     listing: &Listing,
+    version: u64,
+    basis: Option<&Basis>,
 ) -> Result<Due> {
-    let fingerprint = fingerprint(root, transform, listing);
-    let (version, newest) = ledger.newest_version().await?;
-    if newest.is_some_and(|newest| newest.fingerprint == fingerprint) {
-        return Ok(Due { inputs: Vec::new(), replaces: None, refused: Vec::new() });
+    let fingerprint = fingerprint(transform, write, listing);
+    let driving = transform.driving.as_ref().and_then(|driving| listing.get(driving));
+    let up_to_date = match (write, basis) {
+        (WriteMode::Overwrite, basis) => basis.is_some_and(|basis| basis.fingerprint == fingerprint),
+        (WriteMode::OverwritePartitions, None) => false,
+        (WriteMode::OverwritePartitions, Some(basis)) => basis.fingerprint == fingerprint,
+        // Rows of a rebuild that claimed nothing would be added a second time.
+        (_, basis) => !basis.is_some_and(|basis| basis.fingerprint.starts_with(UNCLAIMED)),
+    };
+    let is_driven =
+        triggers(transform).is_none_or(|triggers| transform.driving.as_ref().is_some_and(|d| triggers.contains(d)));
+    match driving {
+        _ if write != WriteMode::Overwrite && !is_driven => Ok(Due::default()),
+        Some(driving) if up_to_date && write != WriteMode::Overwrite => {
+            arrived(ledger, transform, write, driving).await
+        }
+        _ if up_to_date => Ok(Due::default()),
+        _ => everything(ledger, transform, write, listing, version).await,
     }
-    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }), refused: Vec::new() })
 }
 
 /// A rebuild from all inputs, whether they are new or not.
 pub(crate) async fn everything(
-    root: &DataRoot,
     ledger: &Ledger,
     transform: &Transform,
+    write: WriteMode,
     listing: &Listing,
+    version: u64,
 ) -> Result<Due> {
-    let (version, _) = ledger.newest_version().await?;
-    let fingerprint = fingerprint(root, transform, listing);
-    Ok(Due { inputs: all(root, listing), replaces: Some(Replaces { version, fingerprint }), refused: Vec::new() })
+    let claims = if write == WriteMode::Overwrite { Claims::default() } else { ledger.claims().await? };
+    let inputs = listing
+        .iter()
+        .filter(|(name, _)| is_processed(transform, write, name))
+        .flat_map(|(_, input)| input.arrivals())
+        .map(|arrival| arriving(&claims, arrival))
+        .collect();
+    let rebuild = Rebuild { version, fingerprint: fingerprint(transform, write, listing) };
+    Ok(Due { runs: vec![(Work::Rebuild(rebuild), inputs)], refused: Vec::new() })
 }
 
-fn all(root: &DataRoot, listing: &Listing) -> Vec<ReceiptInput> {
-    listing.values().flat_map(|input| &input.objects).map(|object| recorded(root, object)).collect()
+/// Whether a run's inputs are objects of this table: of the driving table where arrivals are claimed, of all otherwise.
+fn is_processed(transform: &Transform, write: WriteMode, table: &TableName) -> bool {
+    write == WriteMode::Overwrite || transform.driving.as_ref() == Some(table)
 }
 
-/// Stands for the SQL text and the object versions of the tables that trigger the transform: all of FROM by default.
-pub(crate) fn fingerprint(root: &DataRoot, transform: &Transform, listing: &Listing) -> String {
-    let triggers: Option<BTreeSet<&TableName>> =
-        transform.settings.trigger.as_ref().map(|tables| tables.iter().map(|table| &table.value).collect());
-    let mut parts = vec![transform.file.text.to_string()];
-    for (name, input) in listing.iter().filter(|(name, _)| triggers.as_ref().is_none_or(|wanted| wanted.contains(name)))
-    {
-        for object in &input.objects {
-            let id = InputId::of(&recorded(root, object));
-            parts.push(format!("{name} {} {}", id.object(), id.version()));
+/// An arrival with the number of its claim.
+pub(crate) fn arriving(claims: &Claims, arrival: &ReceiptInput) -> Arriving {
+    Arriving { input: arrival.clone(), generation: claims.generation_of(&ArrivalId::of(arrival)) }
+}
+
+/// The driving table's arrivals that no run has claimed.
+///
+/// One that replaces what was processed before goes into a run of its own where rows are appended, because that run has to
+/// take the former rows out. It is held back as long as the former version is being processed.
+async fn arrived(ledger: &Ledger, transform: &Transform, write: WriteMode, driving: &Input) -> Result<Due> {
+    let claims = ledger.claims().await?;
+    let changed_input = transform.settings.changed_input.value;
+    let (mut new, mut changed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let vanished = vanished(ledger, driving, &claims).await?;
+    for arrival in driving.arrivals().map(AsRef::as_ref).chain(&vanished) {
+        let id = ArrivalId::of(arrival);
+        if claims.is_newest(&id) {
+            continue;
+        }
+        let earlier: Vec<bool> = stream::iter(claims.replaced_by(&id))
+            .map(|claim| async move { Ok::<_, Error>(matches!(ledger.run_of(claim).await?, Some((_, Some(_))))) })
+            .buffer_unordered(16)
+            .try_collect()
+            .await?;
+        let (processed, under_way) = (!earlier.is_empty(), earlier.contains(&false));
+        match changed_input {
+            _ if under_way => {}
+            ChangedInput::Reject if processed => refused.push(refusal(arrival)),
+            ChangedInput::Replace if processed && write == WriteMode::Append => {
+                changed.push(arriving(&claims, arrival))
+            }
+            _ => new.push(arriving(&claims, arrival)),
         }
     }
-    digest(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+    let runs = [new, changed].into_iter().filter(|inputs| !inputs.is_empty());
+    Ok(Due { runs: runs.map(|inputs| (Work::Arrivals, inputs)).collect(), refused })
 }
 
-/// What is due for a transform in its write mode.
-pub(crate) async fn due(
-    root: &DataRoot,
-    ledger: &Ledger,
-    transform: &Transform,
-    write: WriteMode,
-    listing: &Listing,
-) -> Result<Due> {
-    match (write, transform.driving.as_ref().and_then(|driving| listing.get(driving))) {
-        (WriteMode::Append, Some(driving)) => appended(root, ledger, transform, driving).await,
-        _ => overwritten(root, ledger, transform, listing).await,
-    }
-}
-
-/// The listing cut down to the object versions of a run: those of the driving table where the transform appends, so that
-/// what arrives meanwhile is left for the next run; lookups, and rebuilt tables' inputs, are read as they are.
+/// Partitions of a driving table made by another transform that were processed and are gone: each an arrival without rows.
 ///
-/// Returns also the recorded inputs that are not there any more.
-pub(crate) fn fix(
-    root: &DataRoot,
-    transform: &Transform,
-    write: WriteMode,
-    mut listing: Listing,
-    inputs: &[ReceiptInput],
-) -> (Listing, Vec<String>) {
-    let wanted: BTreeSet<InputId> = inputs.iter().map(InputId::of).collect();
-    let mut found = BTreeSet::new();
-    for (name, input) in &mut listing {
-        let fixed = write != WriteMode::Append || transform.driving.as_ref() == Some(name);
-        input.objects.retain(|object| {
-            let id = InputId::of(&recorded(root, object));
-            let keep = !fixed || wanted.contains(&id);
-            if keep {
-                found.insert(id);
-            }
-            keep
-        });
+/// Objects that someone deletes from a source are none: landing folders are tidied up.
+async fn vanished(ledger: &Ledger, driving: &Input, claims: &Claims) -> Result<Vec<ReceiptInput>> {
+    if !driving.table.parameters.contains_key(OWNER) {
+        return Ok(Vec::new());
     }
-    let gone = inputs.iter().filter(|input| !found.contains(&InputId::of(input)));
-    let gone = gone.map(|input| input.object.clone()).collect();
-    (listing, gone)
+    let there: BTreeSet<String> = driving.arrivals().map(|arrival| ArrivalId::of(arrival).folder).collect();
+    let mut vanished = Vec::new();
+    for (folder, claim) in claims.folders().filter(|(folder, _)| !there.contains(*folder)) {
+        if claims.is_gone(folder) {
+            continue;
+        }
+        let Some(object) = ledger.claimed_object(claim).await? else { continue };
+        let url = object.rfind('/').map_or(object.as_str(), |slash| &object[..=slash]);
+        vanished.push(gone(url));
+    }
+    Ok(vanished)
 }
 
-/// The inputs that a run really reads, for its receipt.
-pub(crate) fn read_by(root: &DataRoot, listing: &Listing, inputs: &[ReceiptInput]) -> Vec<ReceiptInput> {
-    let present: BTreeSet<InputId> =
-        listing.values().flat_map(|input| &input.objects).map(|object| InputId::of(&recorded(root, object))).collect();
-    inputs.iter().filter(|input| present.contains(&InputId::of(input))).cloned().collect()
+fn refusal(input: &ReceiptInput) -> Error {
+    Error::new(Code::ChangedInput, "an object that was processed before arrived again with other content")
+        .help("it is refused as `@changed_input: reject` says; give the object another name")
+        .in_object(&input.object, None)
+}
+
+/// Stands for what a table is made of: where nothing is claimed, the SQL text and the arrivals of the tables that trigger the
+/// transform (all of FROM by default); else those of the triggers beside the driving table, which only
+/// `overwrite_partitions` has by default.
+pub(crate) fn fingerprint(transform: &Transform, write: WriteMode, listing: &Listing) -> String {
+    let triggers = triggers(transform);
+    let is_trigger = |name: &TableName| match (&triggers, write) {
+        (_, WriteMode::Append | WriteMode::Merge) => false,
+        (Some(triggers), _) => triggers.contains(name),
+        (None, _) => true,
+    };
+    let is_all = write == WriteMode::Overwrite;
+    let mut parts = if is_all { vec![transform.file.text.to_string()] } else { Vec::new() };
+    for (name, input) in listing {
+        if is_trigger(name) && (is_all || transform.driving.as_ref() != Some(name)) {
+            parts.extend(input.arrivals().map(|arrival| format!("{name} {}", ArrivalId::of(arrival))));
+        }
+    }
+    let digest = digest(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+    if is_all { format!("{UNCLAIMED}{digest}") } else { digest }
+}
+
+/// The tables of `@trigger`, where it is written.
+fn triggers(transform: &Transform) -> Option<BTreeSet<&TableName>> {
+    transform.settings.trigger.as_ref().map(|tables| tables.iter().map(|table| &table.value).collect())
+}
+
+/// The listing cut down to what a run claimed of its driving table, so that what arrives meanwhile is left for the next run.
+pub(crate) fn restrict(transform: &Transform, mut listing: Listing, inputs: &[Arriving]) -> Listing {
+    let wanted: BTreeSet<ArrivalId> = inputs.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
+    if let Some(input) = transform.driving.as_ref().and_then(|driving| listing.get_mut(driving)) {
+        input.objects.retain(|object| wanted.contains(&ArrivalId::of(&object.arrival)));
+    }
+    listing
+}
+
+/// The inputs of a run that are there to be read, and the names of those that are not: deleted or replaced since.
+pub(crate) fn present(listing: &Listing, inputs: &[Arriving]) -> (Vec<Arriving>, Vec<String>) {
+    let there: BTreeSet<ArrivalId> =
+        listing.values().flat_map(Input::arrivals).map(|arrival| ArrivalId::of(arrival)).collect();
+    let folders: BTreeSet<&str> = there.iter().map(|id| id.folder.as_str()).collect();
+    let is_present = |arriving: &&Arriving| {
+        let id = ArrivalId::of(&arriving.input);
+        if id.is_gone() { !folders.contains(id.folder.as_str()) } else { there.contains(&id) }
+    };
+    let (present, absent): (Vec<&Arriving>, Vec<&Arriving>) = inputs.iter().partition(is_present);
+    let absent = absent.into_iter().map(|arriving| arriving.input.object.clone()).collect();
+    (present.into_iter().cloned().collect(), absent)
 }

@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicU64;
 
 use chrono::{DateTime, Utc};
 
+use crate::arrival::digest;
 use crate::catalog::Catalog;
 use crate::check::{Checked, check};
 use crate::code::Code;
 use crate::discover::{self, Discovery};
 use crate::error::{Error, Result};
 use crate::estimate::{PlannedRun, plan_run};
-use crate::ledger::{Ledger, digest};
+use crate::ledger::Ledger;
 use crate::project::Project;
 use crate::receipt::Receipt;
 use crate::run::Runner;
@@ -30,9 +31,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Identity of a new run of this invocation: sorts by time.
-    pub(crate) fn run_id(&self, target: &TableName) -> String {
-        let unique = digest(&[&self.seed, &target.to_string()]);
+    /// Identity of the n-th new run of a transform in this invocation: sorts by time.
+    pub(crate) fn run_id(&self, target: &TableName, index: usize) -> String {
+        let unique = digest(&[&self.seed, &target.to_string(), &index.to_string()]);
         format!("{}-{}", self.at.format("%Y%m%dt%H%M%Sz"), &unique[..12])
     }
 

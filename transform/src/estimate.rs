@@ -11,6 +11,7 @@ use crate::inputs::Input;
 use crate::ledger::Ledger;
 use crate::plan::Planned;
 use crate::receipt::ReceiptInput;
+use crate::record::Work;
 use crate::runtime::Limits;
 use crate::settings::WriteMode;
 use crate::store::DataRoot;
@@ -92,19 +93,25 @@ pub(crate) async fn plan_run(
         Err(error) if error.code == Code::UnknownTable && !run.after.is_empty() => return Ok(run),
         Err(error) => return Err(error),
     };
-    let due = due(root, &ledger, transform, planned.write, &listing).await?;
+    let number = ledger.newest_version().await?;
+    let version = ledger.version(number).await?;
+    let basis = version.as_ref().and_then(|version| version.basis.as_ref());
+    let due = due(&ledger, transform, planned.write, &listing, number, basis).await?;
     if let Some(refused) = due.refused.into_iter().next() {
         return Err(refused);
     }
-    if due.inputs.is_empty() && due.replaces.is_none() {
+    if due.runs.is_empty() {
         return Ok(run);
     }
+    let only_arrivals = due.runs.iter().all(|(work, _)| *work == Work::Arrivals)
+        && matches!(planned.write, WriteMode::Append | WriteMode::Merge);
+    run.inputs = due.runs.into_iter().flat_map(|(_, inputs)| inputs).map(|arriving| arriving.input).collect();
     let mut decoded = 0;
     let mut lookups = 0;
     for (name, input) in &listing {
         let is_driving = transform.driving.as_ref() == Some(name);
-        let (bytes, factor) = if is_driving && planned.write == WriteMode::Append {
-            (due.inputs.iter().map(|input| input.bytes).sum(), expansion(input))
+        let (bytes, factor) = if is_driving && only_arrivals {
+            (run.inputs.iter().map(|input| input.bytes).sum(), expansion(input))
         } else {
             (input.bytes(), expansion(input))
         };
@@ -114,7 +121,6 @@ pub(crate) async fn plan_run(
             lookups += bytes * factor;
         }
     }
-    run.inputs = due.inputs;
     run.estimated_memory = lookups + MEMORY_PER_CORE * limits.cores as u64;
     run.fits = run.estimated_memory <= limits.memory as u64;
     run.estimated_seconds = FIXED_SECONDS + decoded as f64 / (BYTES_PER_CORE_SECOND * limits.cores as f64);

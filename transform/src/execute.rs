@@ -1,37 +1,49 @@
-//! Runs a planned query over fixed inputs and stages its result.
+//! Runs a planned query over fixed inputs, in the way that its outcome is written, and stages the result.
 
+mod arrange;
+mod kept;
+mod merge;
+mod touched;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::{Int32Type, Schema};
 use chrono::{DateTime, Utc};
 use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, col};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 use object_store::ObjectStore;
+use object_store::path::Path;
 
+use crate::arrival::ArrivalId;
 use crate::checks;
 use crate::code::Code;
-use crate::due::Listing;
-use crate::error::{Error, Result};
+use crate::due::{self, Listing};
+use crate::error::{Error, Location, Result};
 use crate::failure::of_execution;
 use crate::inputs::Input;
+use crate::origins::Origin;
 use crate::panic::unpanicked;
 use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
+use crate::record::Arriving;
 use crate::runtime::{Limits, Runtime, WRITER};
 use crate::session;
 use crate::source::{SourceTable, fields, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
 use crate::store::DataRoot;
 use crate::table::TableName;
+use crate::trace::{ORIGIN, traced};
 use crate::transform::Transform;
-use crate::write::{Destination, WriteSpec, WrittenFile, properties, write};
+use crate::write::{Destination, PartitionValues, WriteSpec, WrittenFile, properties, write};
 
 /// What to execute.
 pub(crate) struct Job<'a> {
@@ -40,7 +52,13 @@ pub(crate) struct Job<'a> {
     pub(crate) planned: &'a Planned,
     pub(crate) root: &'a DataRoot,
     pub(crate) limits: &'a Limits,
+    /// The tables that the query reads, with all objects that any part of the run may read.
     pub(crate) listing: Listing,
+    /// What of the driving table the run processes.
+    pub(crate) arrivals: &'a [Arriving],
+    pub(crate) way: Way,
+    /// Whether files keep note of what each row was derived from.
+    pub(crate) traced: bool,
     /// `now()` of the query.
     pub(crate) at: DateTime<Utc>,
     pub(crate) run_id: &'a str,
@@ -53,12 +71,43 @@ pub(crate) struct Job<'a> {
     pub(crate) bytes_read: Arc<AtomicU64>,
 }
 
+/// How the rows of a run come about.
+pub(crate) enum Way {
+    /// The query over the arrivals.
+    Arrivals,
+    /// The query over all of its tables.
+    All,
+    /// The query over all of its tables, limited to the partitions that the arrivals touch and to these.
+    Partitions { also: BTreeSet<PartitionValues> },
+    /// The query over the arrivals, together with the rows of the partitions touched that did not come from their former
+    /// versions. `among` are the partitions that may hold such rows; `None` is any.
+    Correct { target: Input, replacing: Vec<ArrivalId>, among: Option<BTreeSet<PartitionValues>> },
+    /// The query over the arrivals, or over all tables, together with the rows of the partitions touched; of rows with one key
+    /// the latest stays.
+    Merge { target: Option<Input>, all: bool },
+}
+
 /// What an execution gave.
 pub(crate) struct Executed {
     pub(crate) files: Vec<WrittenFile>,
+    /// The partitions that the run replaces, where it replaces only some.
+    pub(crate) touched: Option<BTreeSet<PartitionValues>>,
     pub(crate) rows_read: u64,
     pub(crate) peak_memory: u64,
     pub(crate) checks: Vec<String>,
+}
+
+/// The rows of a run, and what is known of them.
+struct Rows {
+    /// The table's columns, its partition keys, and with `traced` the number of each row's origin; then anything.
+    plan: LogicalPlan,
+    touched: Option<BTreeSet<PartitionValues>>,
+    /// What the numbers of origins stand for.
+    origins: Option<Vec<Origin>>,
+    /// Rows with an origin from 0 to below this are new, others were there before; `None` if all are new.
+    new_below: Option<i32>,
+    /// Further checks.
+    checks: Vec<(String, Option<Location>, datafusion::logical_expr::Expr)>,
 }
 
 /// Executes the job. A panic inside becomes an error.
@@ -66,112 +115,174 @@ pub(crate) struct Executed {
 /// # Errors
 /// All that can go wrong, with nothing visible and nothing staged left behind where that could be avoided.
 pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
-    let inputs: Vec<Input> = job.listing.values().cloned().collect();
+    let target = match &job.way {
+        Way::Correct { target, .. } | Way::Merge { target: Some(target), .. } => Some(target.clone()),
+        _ => None,
+    };
+    let inputs: Vec<Input> = job.listing.values().cloned().chain(target).collect();
     let metas = inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
     let pinned: Arc<dyn ObjectStore> =
         Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
-    match unpanicked(Box::pin(execute_unguarded(job, Arc::clone(&pinned)))).await {
+    match unpanicked(Box::pin(execute_unguarded(&job, Arc::clone(&pinned)))).await {
         Ok(executed) => Ok(executed),
         Err(error) => Err(name_object(error, &pinned, &inputs).await),
     }
 }
 
-async fn execute_unguarded(job: Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result<Executed> {
+async fn execute_unguarded(job: &Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result<Executed> {
     let runtime = Runtime::new(job.limits)?;
     let url = ObjectStoreUrl::parse("unglue://inputs").map_err(of_execution)?;
-    runtime.env.register_object_store(url.as_ref(), pinned);
+    runtime.env.register_object_store(url.as_ref(), Arc::clone(&pinned));
     let state = session::executor(Arc::clone(&runtime.env), job.limits, job.at);
+    let execution = Execution { job, state, url, store: pinned };
+    let rows = execution.rows().await?;
+    let (planned, settings) = (job.planned, &job.transform.settings);
 
-    let source_of = |name: &TableName| {
-        let input = job.listing.get(name)?.clone();
-        Some(provider_as_source(Arc::new(SourceTable::new(input, url.clone()))))
-    };
-    let planned = job.planned;
-    let query = plan_with(job.transform, &state, &source_of).map_err(first)?;
-    let plan = arrange(query, planned, job.transform).map_err(of_execution)?;
-    let checks = checks::compile(&state, plan.schema(), &job.transform.settings, &planned.asserts)?;
-    let physical = state.create_physical_plan(&plan).await.map_err(of_execution)?;
-    let stream = execute_stream(Arc::clone(&physical), state.task_ctx()).map_err(of_execution)?;
+    let plan = arrange::sorted(rows.plan, planned, job.transform).map_err(of_execution)?;
+    let checks = checks::compile(&execution.state, plan.schema(), settings, &planned.asserts, rows.checks)?;
+    let physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
+    let stream = execute_stream(Arc::clone(&physical), execution.state.task_ctx()).map_err(of_execution)?;
     let texts = checks.iter().map(|check| check.text().to_owned()).collect();
-    let stream = checked(stream, checks);
+    let stream = checked(stream, checks, rows.new_below);
 
     let spec = WriteSpec {
         file_schema: Arc::new(Schema::new(fields(&planned.columns))),
-        properties: Arc::new(properties(&job.transform.settings, &planned.columns, job.run_id)?),
-        target_file_size: job.transform.settings.target_file_size.value,
-        max_partitions: job.transform.settings.max_partitions.value,
+        partition_keys: planned.partition_keys.len(),
+        origins: rows.origins.as_deref(),
+        properties: Arc::new(properties(settings, &planned.columns, job.run_id)?),
+        target_file_size: settings.target_file_size.value,
+        max_partitions: settings.max_partitions.value,
         destination: job.destination,
         attempt: job.attempt,
     };
     let memory = MemoryConsumer::new(WRITER).register(&runtime.env.memory_pool);
     let files = write(stream, &spec, job.stage, memory).await.map_err(|error| match error.code {
-        Code::TooManyPartitions => error.maybe_at(job.transform.settings.max_partitions.at.clone()),
+        Code::TooManyPartitions => error.maybe_at(settings.max_partitions.at.clone()),
         _ => error,
     })?;
     Ok(Executed {
         files,
+        touched: rows.touched,
         rows_read: rows_read(physical.as_ref()),
         peak_memory: runtime.peak_memory() as u64,
         checks: texts,
     })
 }
 
-/// The query's result in the order and types of the table, sorted as the writer needs it.
-fn arrange(query: LogicalPlan, planned: &Planned, transform: &Transform) -> datafusion::error::Result<LogicalPlan> {
-    let schema = Arc::clone(query.schema());
-    let wanted = planned.columns.iter().chain(&planned.partition_keys);
-    let columns = wanted
-        .map(|column| {
-            let found = schema.iter().find(|(_, field)| field.name().eq_ignore_ascii_case(&column.name));
-            let expression = match found {
-                Some((qualifier, field)) => Expr::Column((qualifier, field).into()),
-                None => col(&column.name),
-            };
-            Ok(expression.cast_to(&column.hive_type.arrow(), &schema)?.alias(&column.name))
-        })
-        .collect::<datafusion::error::Result<Vec<_>>>()?;
-    let plan = LogicalPlanBuilder::from(query).project(columns)?.build()?;
-    let plan = LogicalPlanBuilder::from(plan).alias("result")?;
-    let by_partition = planned.partition_keys.iter().map(|key| column(&key.name).sort(true, true));
-    let by_sort = transform.settings.sort.iter().map(|sort| {
-        let SortOrder { ascending, nulls_first } = SortOrder::of(sort.value.descending);
-        column(&sort.value.column.to_lowercase()).sort(ascending, nulls_first)
-    });
-    let order: Vec<_> = by_partition.chain(by_sort).collect();
-    if order.is_empty() { plan.build() } else { plan.sort(order)?.build() }
+/// One execution: the session, and where it reads.
+struct Execution<'a> {
+    job: &'a Job<'a>,
+    state: SessionState,
+    url: ObjectStoreUrl,
+    /// The objects of the run, and no others.
+    store: Arc<dyn ObjectStore>,
 }
 
-/// A column by its exact name; `col` would fold the case of a name and split it at dots.
-fn column(name: &str) -> Expr {
-    Expr::Column(datafusion::common::Column::new_unqualified(name))
-}
+impl Execution<'_> {
+    async fn rows(&self) -> Result<Rows> {
+        let all_new = |plan, origins, touched| Rows { plan, touched, origins, new_below: None, checks: Vec::new() };
+        match &self.job.way {
+            Way::Arrivals => {
+                let (plan, origins) = self.query(&self.arrivals())?;
+                Ok(all_new(plan, origins, None))
+            }
+            Way::All => {
+                let (plan, origins) = self.query(&self.job.listing)?;
+                Ok(all_new(plan, origins, None))
+            }
+            Way::Partitions { also } => {
+                let mut touched = self.touched_by_arrivals().await?;
+                touched.extend(also.iter().cloned());
+                let (plan, origins) = self.query(&self.job.listing)?;
+                let plan = arrange::limited(plan, &self.job.planned.partition_keys, &touched)?;
+                Ok(all_new(plan, origins, Some(touched)))
+            }
+            Way::Correct { target, replacing, among } => self.correct(target, replacing, among.as_ref()).await,
+            Way::Merge { target, all } => self.merge(target.as_ref(), *all).await,
+        }
+    }
 
-struct SortOrder {
-    ascending: bool,
-    nulls_first: bool,
-}
+    /// The tables of the query with the driving table cut down to the arrivals of the run.
+    fn arrivals(&self) -> Listing {
+        due::restrict(self.job.transform, self.job.listing.clone(), self.job.arrivals)
+    }
 
-impl SortOrder {
-    /// NULL counts as larger than everything, as in DataFusion's own ORDER BY.
-    fn of(descending: bool) -> Self {
-        Self { ascending: !descending, nulls_first: descending }
+    /// The query as SQL planning gives it.
+    fn planned_query(&self, listing: &Listing) -> Result<LogicalPlan> {
+        let source_of = |name: &TableName| {
+            let input = listing.get(name)?.clone();
+            Some(provider_as_source(Arc::new(SourceTable::new(input, self.url.clone()))))
+        };
+        plan_with(self.job.transform, &self.state, &source_of).map_err(first)
+    }
+
+    /// The query's result in the order and types of the table; where rows are traced, with the number of each one's origin
+    /// at the end, and what the numbers stand for.
+    fn query(&self, listing: &Listing) -> Result<(LogicalPlan, Option<Vec<Origin>>)> {
+        let plan = self.planned_query(listing)?;
+        let driving = self.job.transform.driving.as_ref();
+        let Some((driving, input)) =
+            driving.filter(|_| self.job.traced).and_then(|name| Some((name, listing.get(name)?)))
+        else {
+            return Ok((arrange::typed(plan, self.job.planned).map_err(of_execution)?, None));
+        };
+        let (numbers, origins) = numbered(input);
+        let source = SourceTable::new(input.clone(), self.url.clone()).numbered(ORIGIN, numbers, false);
+        let plan = traced(plan, driving, &provider_as_source(Arc::new(source)));
+        let plan = plan.and_then(|plan| arrange::typed(plan, self.job.planned)).map_err(of_execution)?;
+        Ok((plan, Some(origins)))
     }
 }
 
-/// The stream, failing at the first row that breaks a check.
-fn checked(stream: SendableRecordBatchStream, checks: Vec<checks::Check>) -> SendableRecordBatchStream {
+/// A number for each arrival of a table, by object, and what the numbers stand for. Arrivals that came later have higher
+/// numbers.
+fn numbered(input: &Input) -> (HashMap<Path, i32>, Vec<Origin>) {
+    let mut objects: Vec<_> = input.objects.iter().collect();
+    objects.sort_by_key(|object| (object.meta.last_modified, &object.meta.location));
+    let mut numbers = HashMap::new();
+    let mut known: HashMap<Origin, i32> = HashMap::new();
+    let mut origins = Vec::new();
+    for object in objects {
+        let origin = Origin::from(&ArrivalId::of(&object.arrival));
+        let number = *known.entry(origin).or_insert_with_key(|origin| {
+            origins.push(origin.clone());
+            i32::try_from(origins.len()).unwrap_or(i32::MAX) - 1
+        });
+        numbers.insert(object.meta.location.clone(), number);
+    }
+    (numbers, origins)
+}
+
+/// The stream, failing at the first new row that breaks a check.
+fn checked(
+    stream: SendableRecordBatchStream,
+    checks: Vec<checks::Check>,
+    new_below: Option<i32>,
+) -> SendableRecordBatchStream {
     if checks.is_empty() {
         return stream;
     }
     let schema = stream.schema();
     let verified = stream.map(move |batch| {
         let batch: RecordBatch = batch?;
+        let new = match new_below {
+            Some(below) => new_rows(&batch, below)?,
+            None => batch.clone(),
+        };
         for check in &checks {
-            check.verify(&batch).map_err(to_datafusion)?;
+            check.verify(&new).map_err(to_datafusion)?;
         }
         Ok(batch)
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, verified))
+}
+
+fn new_rows(batch: &RecordBatch, below: i32) -> datafusion::error::Result<RecordBatch> {
+    let Some(origins) = batch.column_by_name(ORIGIN).and_then(|column| column.as_primitive_opt::<Int32Type>()) else {
+        return Ok(batch.clone());
+    };
+    let is_new: BooleanArray = origins.iter().map(|origin| origin.map(|origin| (0..below).contains(&origin))).collect();
+    Ok(arrow::compute::filter_record_batch(batch, &is_new)?)
 }
 
 /// DataFusion's Parquet errors do not say which object they are about: it is looked for.

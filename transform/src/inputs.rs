@@ -10,8 +10,10 @@ use object_store::path::Path;
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::receipt::ReceiptInput;
+use crate::registration::OWNER;
 use crate::store::{DataRoot, storage};
-use crate::table::{Table, TableName};
+use crate::table::{Partition, Table, TableName};
 
 /// Values of a partition's keys, shared by its objects.
 pub(crate) type PartitionValues = Arc<Vec<Option<String>>>;
@@ -19,6 +21,8 @@ pub(crate) type PartitionValues = Arc<Vec<Option<String>>>;
 /// One object of a table, with the partition it belongs to.
 #[derive(Debug, Clone)]
 pub(crate) struct InputObject {
+    /// What it arrived as: by itself, or with the other files of a partition that was replaced as a whole.
+    pub(crate) arrival: Arc<ReceiptInput>,
     /// Path, size, etag and version as listed: a read must see exactly this version.
     pub(crate) meta: ObjectMeta,
     /// Values of the table's partition keys, shared by the objects of a partition.
@@ -46,11 +50,20 @@ impl Input {
             return Err(Error::new(Code::UnknownTable, format!("the table `{name}` is not in the catalog"))
                 .help("run `unglue catalog`, or the transform that produces it"));
         };
+        let partitions = if table.partition_keys.is_empty() { Vec::new() } else { catalog.partitions(name).await? };
+        Self::of(root, table, partitions).await
+    }
+
+    /// Lists the objects of a table as the catalog describes it.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub(crate) async fn of(root: &DataRoot, table: Table, partitions: Vec<Partition>) -> Result<Self> {
         let mut locations = HashMap::new();
         if table.partition_keys.is_empty() {
             locations.insert(root.path_of(&table.location)?, Arc::new(Vec::new()));
         } else {
-            for partition in catalog.partitions(name).await? {
+            for partition in partitions {
                 locations.insert(root.path_of(&partition.location)?, Arc::new(partition.values));
             }
         }
@@ -58,11 +71,24 @@ impl Input {
         for folder in folders(root.path_of(&table.location)?, locations.keys()) {
             let listed: Vec<ObjectMeta> =
                 root.store().list(Some(&folder)).try_collect().await.map_err(|e| storage(&root.url(&folder), e))?;
-            objects.extend(listed.into_iter().filter_map(|meta| belongs(meta, &locations)));
+            objects.extend(listed.into_iter().filter_map(|meta| belongs(root, meta, &locations)));
         }
         objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
         objects.dedup_by(|a, b| a.meta.location == b.meta.location);
+        if table.parameters.contains_key(OWNER) {
+            arrive_together(root, &mut objects);
+        }
         Ok(Self { table: Arc::new(table), objects })
+    }
+
+    /// What arrived, each once.
+    pub(crate) fn arrivals(&self) -> impl Iterator<Item = &Arc<ReceiptInput>> {
+        let mut last: Option<&Arc<ReceiptInput>> = None;
+        self.objects.iter().map(|object| &object.arrival).filter(move |arrival| {
+            let repeated = last.is_some_and(|last| Arc::ptr_eq(last, arrival));
+            last = Some(arrival);
+            !repeated
+        })
     }
 
     /// Total size of the objects in bytes.
@@ -80,7 +106,7 @@ fn folders<'a>(own: Path, locations: impl Iterator<Item = &'a Path>) -> Vec<Path
 }
 
 /// The object with its partition, if it holds rows of one of the locations.
-fn belongs(meta: ObjectMeta, locations: &HashMap<Path, PartitionValues>) -> Option<InputObject> {
+fn belongs(root: &DataRoot, meta: ObjectMeta, locations: &HashMap<Path, PartitionValues>) -> Option<InputObject> {
     if meta.size == 0 {
         return None;
     }
@@ -91,11 +117,60 @@ fn belongs(meta: ObjectMeta, locations: &HashMap<Path, PartitionValues>) -> Opti
             return None;
         }
         if let Some(partition) = Path::parse(&key[..slash]).ok().and_then(|folder| locations.get(&folder)) {
-            return Some(InputObject { partition: Arc::clone(partition), meta });
+            let arrival = Arc::new(ReceiptInput {
+                object: short(root, &root.url(&meta.location)),
+                etag: meta.e_tag.clone(),
+                version: meta.version.clone(),
+                bytes: meta.size,
+            });
+            return Some(InputObject { partition: Arc::clone(partition), arrival, meta });
         }
         end = slash;
     }
     None
+}
+
+/// A URL as the ledger and receipts name it: relative inside the data folder, so that the folder can be moved.
+fn short(root: &DataRoot, url: &str) -> String {
+    root.relative(url).unwrap_or(url).to_owned()
+}
+
+/// Names the files of a target: wherever a file lies while the table's versions come and go, it is one arrival of its
+/// partition. The files that a run wrote in place of a partition's former content are one arrival together, a new version of
+/// the folder.
+fn arrive_together(root: &DataRoot, objects: &mut [InputObject]) {
+    let named = |object: &InputObject| {
+        let (folder, file) = object.meta.location.as_ref().rsplit_once('/')?;
+        let run_id = run_of_file(file)?.to_owned();
+        let is_whole = folder.split('/').any(|segment| segment == version_folder(&run_id));
+        let kept: Vec<&str> = folder.split('/').filter(|segment| !is_version_folder(segment)).collect();
+        let folder = short(root, &format!("{}{}/", root.bucket().base, kept.join("/")));
+        Some((if is_whole { folder } else { format!("{folder}{file}") }, run_id))
+    };
+    for group in objects.chunk_by_mut(|a, b| named(a) == named(b)) {
+        // Not a file of unglue's: it keeps its name and etag.
+        let Some((object, run_id)) = named(&group[0]) else { continue };
+        let bytes = group.iter().map(|object| object.meta.size).sum();
+        let arrival = Arc::new(ReceiptInput { object, etag: None, version: Some(run_id), bytes });
+        for object in group {
+            object.arrival = Arc::clone(&arrival);
+        }
+    }
+}
+
+/// The run that wrote a file of a target: `part-<run_id>-<attempt>-<n>.parquet`.
+pub(crate) fn run_of_file(name: &str) -> Option<&str> {
+    let (run_and_attempt, _) = name.strip_prefix("part-")?.strip_suffix(".parquet")?.rsplit_once('-')?;
+    Some(run_and_attempt.rsplit_once('-')?.0)
+}
+
+/// The folder of the files that a run wrote in place of others, inside the table's.
+pub(crate) fn version_folder(run_id: &str) -> String {
+    format!("v-{run_id}")
+}
+
+fn is_version_folder(segment: &str) -> bool {
+    segment.strip_prefix("v-").is_some_and(|run_id| run_id.contains('-'))
 }
 
 /// Whether a file or folder name is one that readers of Hive tables pass over.

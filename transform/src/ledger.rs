@@ -6,131 +6,22 @@
 //!                                   versions/<n>.json        replacing modes only
 //! ```
 //!
-//! Every object is created once and never changed, so that two workers agree by who came first.
+//! Every object is created once and never changed, so that two workers agree by who came first. An answer that was lost is
+//! recognised by reading what is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::arrival::{ArrivalId, ClaimName, digest};
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::receipt::{Receipt, ReceiptInput};
-use crate::settings::WriteMode;
+use crate::record::{Claim, Commit, Done, Intent, Rebuild, Version};
 use crate::store::{DataRoot, storage};
-use crate::table::{Partition, Table, TableName};
-use crate::write::WrittenFile;
-
-/// The identity of an input: the object by its key, and its version.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct InputId {
-    key: String,
-    version: String,
-}
-
-impl InputId {
-    /// Identity of an object version; two versions of one object share the first half.
-    pub(crate) fn of(input: &ReceiptInput) -> Self {
-        let version = input.version.as_ref().or(input.etag.as_ref());
-        Self {
-            key: digest(&[&input.object]),
-            version: digest(&[version.map_or("", String::as_str), &input.bytes.to_string()]),
-        }
-    }
-
-    /// The object's half, shared by its versions.
-    pub(crate) fn object(&self) -> &str {
-        &self.key
-    }
-
-    /// The version's half.
-    pub(crate) fn version(&self) -> &str {
-        &self.version
-    }
-
-    fn file_name(&self) -> String {
-        format!("{}-{}.json", self.key, self.version)
-    }
-
-    fn parse(file_name: &str) -> Option<Self> {
-        let (key, version) = file_name.strip_suffix(".json")?.split_once('-')?;
-        Some(Self { key: key.to_owned(), version: version.to_owned() })
-    }
-}
-
-/// 32 hexadecimal digits that stand for a list of texts.
-pub(crate) fn digest(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What a claim holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Claim {
-    pub(crate) run_id: String,
-    /// For people who look into the ledger.
-    pub(crate) object: String,
-}
-
-/// What a run set out to do. Fixed before anything is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    pub(crate) run_id: String,
-    pub(crate) write: WriteMode,
-    /// `now()` of the query.
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) inputs: Vec<ReceiptInput>,
-    /// Replacing modes: the version that this run replaces, and what it was computed from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) replaces: Option<Replaces>,
-}
-
-/// The state that a replacing run starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Replaces {
-    /// Number of the version before; 0 where there was none.
-    pub(crate) version: u64,
-    /// Stands for the inputs and the SQL text.
-    pub(crate) fingerprint: String,
-}
-
-/// The commit record: all that is needed to make the run's outcome visible.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Commit {
-    /// Tells the attempt that made this record from others of the same run.
-    pub(crate) nonce: String,
-    pub(crate) table: Table,
-    pub(crate) partitions: Vec<Partition>,
-    pub(crate) files: Vec<WrittenFile>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) replaces: Option<Replaces>,
-    pub(crate) receipt: Receipt,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub(crate) enum Done {
-    /// Its rows are visible.
-    Succeeded { receipt: Box<Receipt> },
-    /// It was overtaken by a newer version of the table; nothing of it is visible.
-    Superseded,
-}
-
-/// One version of a table in the replacing modes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Version {
-    pub(crate) run_id: String,
-    pub(crate) fingerprint: String,
-}
+use crate::table::TableName;
 
 /// The ledger of one transform.
 #[derive(Debug, Clone)]
@@ -149,21 +40,20 @@ impl Ledger {
         self.path(&format!("runs/{run_id}/staged"))
     }
 
-    /// The inputs that were ever claimed: their names alone, no claim is read.
-    pub(crate) async fn claimed(&self) -> Result<BTreeSet<InputId>> {
-        Ok(self.names("inputs").await?.iter().filter_map(|name| InputId::parse(name)).collect())
+    /// The arrivals that were ever claimed: their names alone, no claim is read.
+    pub(crate) async fn claims(&self) -> Result<Claims> {
+        Ok(Claims::of(self.names("inputs").await?.iter().filter_map(|name| ClaimName::parse(name))))
     }
 
-    /// Binds an input to a run; returns the run that it belongs to, which may be another.
-    pub(crate) async fn claim(&self, input: &ReceiptInput, run_id: &str) -> Result<String> {
-        let claim = Claim { run_id: run_id.to_owned(), object: input.object.clone() };
-        self.bind(&InputId::of(input).file_name(), claim).await
+    /// Binds an arrival to a run; returns the run that it belongs to, which may be another.
+    pub(crate) async fn claim(&self, name: &ClaimName, object: &str, run_id: &str) -> Result<String> {
+        self.bind(&name.file_name(), Claim { run_id: run_id.to_owned(), object: object.to_owned() }).await
     }
 
-    /// Binds the start of a replacing run, so that workers who see the same inputs continue one run.
-    pub(crate) async fn claim_version(&self, replaces: &Replaces, run_id: &str) -> Result<String> {
-        let name = format!("{}.json", digest(&[&replaces.version.to_string(), &replaces.fingerprint]));
-        let object = format!("version {} of the table", replaces.version + 1);
+    /// Binds the start of a rebuild, so that workers who see the same inputs continue one run.
+    pub(crate) async fn claim_version(&self, rebuild: &Rebuild, run_id: &str) -> Result<String> {
+        let name = format!("{}.json", digest(&[&rebuild.version.to_string(), &rebuild.fingerprint]));
+        let object = format!("version {} of the table", rebuild.version + 1);
         self.bind(&name, Claim { run_id: run_id.to_owned(), object }).await
     }
 
@@ -180,9 +70,25 @@ impl Ledger {
         }
     }
 
-    /// The run that an input was claimed for.
-    pub(crate) async fn claim_of(&self, input: &InputId) -> Result<Option<Claim>> {
-        self.read(&self.path(&format!("inputs/{}", input.file_name()))?).await
+    /// The object that a claim was made for.
+    pub(crate) async fn claimed_object(&self, name: &ClaimName) -> Result<Option<String>> {
+        let claim = self.read::<Claim>(&self.path(&format!("inputs/{}", name.file_name()))?).await?;
+        Ok(claim.map(|claim| claim.object))
+    }
+
+    /// The run that an arrival belongs to now: the one that it was claimed for, or that one's latest successor; with its
+    /// end, if it has ended.
+    pub(crate) async fn run_of(&self, name: &ClaimName) -> Result<Option<(String, Option<Done>)>> {
+        let Some(claim) = self.read::<Claim>(&self.path(&format!("inputs/{}", name.file_name()))?).await? else {
+            return Ok(None);
+        };
+        let mut run_id = claim.run_id;
+        loop {
+            match self.done(&run_id).await? {
+                Some(Done::Superseded { successor: Some(next) }) => run_id = next,
+                done => return Ok(Some((run_id, done))),
+            }
+        }
     }
 
     /// Runs that began and did not end, oldest first.
@@ -234,26 +140,29 @@ impl Ledger {
         self.create(&self.run_path(run_id, "done")?, done).await.map(|_| ())
     }
 
-    /// The newest version of the table and its number; 0 where there is none.
-    pub(crate) async fn newest_version(&self) -> Result<(u64, Option<Version>)> {
-        let numbers = self.names("versions").await?;
-        let newest = numbers.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<u64>().ok()).max();
-        match newest {
-            None => Ok((0, None)),
-            Some(number) => Ok((number, self.version(number).await?)),
-        }
+    /// The number of the newest version of the table; 0 where there is none.
+    pub(crate) async fn newest_version(&self) -> Result<u64> {
+        let names = self.names("versions").await?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<u64>().ok()).max().unwrap_or(0))
     }
 
-    async fn version(&self, number: u64) -> Result<Option<Version>> {
+    /// What a version is; `None` for number 0.
+    pub(crate) async fn version(&self, number: u64) -> Result<Option<Version>> {
         self.read(&self.version_path(number)?).await
     }
 
     /// Takes the version number; returns the run that has it.
     pub(crate) async fn put_version(&self, number: u64, version: &Version) -> Result<String> {
-        if self.create(&self.version_path(number)?, version).await? {
+        let path = self.version_path(number)?;
+        if self.create(&path, version).await? {
             return Ok(version.run_id.clone());
         }
-        Ok(self.version(number).await?.map(|version| version.run_id).unwrap_or_default())
+        match self.read::<Version>(&path).await? {
+            Some(existing) => Ok(existing.run_id),
+            None => Err(Error::new(Code::Storage, "a version vanished while it was read")
+                .help("run again")
+                .in_object(self.root.url(&path), None)),
+        }
     }
 
     fn version_path(&self, number: u64) -> Result<Path> {
@@ -292,5 +201,69 @@ impl Ledger {
             Error::new(Code::CatalogDamaged, format!("a ledger record cannot be understood: {error}"))
                 .in_object(self.root.url(path), None)
         })
+    }
+}
+
+/// What was claimed, by the names of the claims.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    by_folder: BTreeMap<String, Vec<ClaimName>>,
+}
+
+impl Claims {
+    fn of(names: impl Iterator<Item = ClaimName>) -> Self {
+        let mut by_folder: BTreeMap<String, Vec<ClaimName>> = BTreeMap::new();
+        for name in names {
+            by_folder.entry(name.arrival.folder.clone()).or_default().push(name);
+        }
+        // Claims of one object are neighbours, the newest last.
+        for names in by_folder.values_mut() {
+            names.sort_by(|a, b| (&a.arrival.object, a.generation).cmp(&(&b.arrival.object, b.generation)));
+        }
+        Self { by_folder }
+    }
+
+    /// The folders that claimed arrivals lie in, each with a claim.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = (&str, &ClaimName)> {
+        self.by_folder.iter().filter_map(|(folder, names)| Some((folder.as_str(), names.first()?)))
+    }
+
+    /// Whether the newest claim of a folder is that it has gone.
+    pub(crate) fn is_gone(&self, folder: &str) -> bool {
+        let names = self.by_folder.get(folder).map_or(&[][..], Vec::as_slice);
+        names.iter().rfind(|name| name.arrival.is_folder()).is_some_and(|name| name.arrival.is_gone())
+    }
+
+    /// Whether this very version of the object is the newest that was claimed.
+    pub(crate) fn is_newest(&self, arrival: &ArrivalId) -> bool {
+        let versions = self.versions(arrival);
+        let Some(newest) = versions.last() else { return false };
+        versions.iter().any(|name| name.generation == newest.generation && name.arrival == *arrival)
+    }
+
+    /// The claims of all versions of an arrival's object.
+    fn versions(&self, arrival: &ArrivalId) -> &[ClaimName] {
+        let Some(names) = self.by_folder.get(&arrival.folder) else { return &[] };
+        let first = names.partition_point(|name| name.arrival.object < arrival.object);
+        let end = names.partition_point(|name| name.arrival.object <= arrival.object);
+        &names[first..end]
+    }
+
+    /// The claims of what an arrival replaces: other versions of its object, and for a folder all in it.
+    pub(crate) fn replaced_by(&self, arrival: &ArrivalId) -> impl Iterator<Item = &ClaimName> {
+        let candidates = match self.by_folder.get(&arrival.folder) {
+            Some(names) if arrival.is_folder() => names.as_slice(),
+            _ => self.versions(arrival),
+        };
+        candidates.iter().filter(move |name| name.arrival != *arrival || !self.is_newest(arrival))
+    }
+
+    /// How many versions of an arrival's object were claimed before this one.
+    pub(crate) fn generation_of(&self, arrival: &ArrivalId) -> u32 {
+        match self.versions(arrival).last() {
+            Some(newest) if self.is_newest(arrival) => newest.generation,
+            Some(newest) => newest.generation + 1,
+            None => 0,
+        }
     }
 }

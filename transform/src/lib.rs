@@ -1,10 +1,13 @@
 //! The engine of unglue: plain SQL files in, partitioned Parquet out.
 
+mod arrival;
+mod base;
 mod catalog;
 mod check;
 mod checks;
 mod code;
 mod codec;
+mod commit;
 mod diagnose;
 mod discover;
 mod due;
@@ -22,6 +25,7 @@ mod ledger;
 #[cfg(test)]
 mod marked;
 mod nearest;
+mod origins;
 mod panic;
 mod partition;
 mod pinned;
@@ -29,6 +33,7 @@ mod plan;
 mod project;
 mod publish;
 mod receipt;
+mod record;
 mod registration;
 mod run;
 mod runtime;
@@ -41,6 +46,7 @@ mod sql;
 mod stage;
 mod store;
 mod table;
+mod trace;
 mod transform;
 mod write;
 
@@ -64,5 +70,5 @@ pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };
 pub use store::{Bucket, DataRoot};
-pub use table::{Column, CsvOptions, Format, Partition, Table, TableName};
+pub use table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
 pub use transform::{Input, SourceFile, Transform};

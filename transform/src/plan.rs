@@ -50,6 +50,8 @@ pub struct Planned {
     pub reason_at: Option<Location>,
     /// The conditions of `@assert` as written and as boolean expressions over the result's columns, unqualified.
     pub asserts: Vec<(String, Expr)>,
+    /// The condition of `@delete_when` as a boolean expression over the result's columns, unqualified.
+    pub delete_when: Option<Expr>,
 }
 
 /// Checks a transform without reading data.
@@ -106,12 +108,19 @@ fn plan_known(
     let checked = checked(transform, &text, &state, source_of, check_to_run)?;
     let (columns, mut errors) = output::columns(checked.typed.schema(), &transform.query, &text, &transform.comments);
     let mut asserts = Vec::new();
+    let mut delete_when = None;
     if errors.is_empty() {
         errors.extend(output::settings(&transform.settings, &columns));
         let table = asserts::ResultTable::new(&transform.target, checked.typed.schema());
         for setting in &transform.settings.assert {
             match asserts::condition(setting, &table, &state) {
                 Ok(expr) => asserts.push((setting.value.clone(), expr)),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if let Some(setting) = &transform.settings.delete_when {
+            match asserts::condition(setting, &table, &state) {
+                Ok(expr) => delete_when = Some(expr),
                 Err(found) => errors.extend(found),
             }
         }
@@ -129,6 +138,7 @@ fn plan_known(
         reason: mode.reason,
         reason_at: mode.at,
         asserts,
+        delete_when,
     })
 }
 

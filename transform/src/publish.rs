@@ -1,130 +1,137 @@
 //! Rolling a committed run forward: files become visible, the catalog learns of them, the run is done.
 //!
-//! Every step may be repeated by anyone who holds the commit record.
+//! Every step may be repeated by anyone who holds the commit record, at any time, beside others. The rules that make this
+//! right are in `docs/guarantees.md`: whoever changes the catalog looks afterwards whether a newer version of the table has
+//! come in between, and if so puts right what it did.
 
-use std::collections::BTreeSet;
+mod adding;
+mod definition;
+mod swapping;
+
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::ledger::{Commit, Done, Ledger, Version};
-use crate::stage::Stage;
-use crate::table::{Partition, Table};
+use crate::ledger::Ledger;
+use crate::record::{Commit, Done, Swap, Version};
+use crate::stage::{Published, Stage};
+use crate::store::DataRoot;
+use crate::table::TableName;
+use crate::write::PartitionValues;
 
-/// How often a change of the catalog is computed again because another process was faster.
-const ATTEMPTS: usize = 10;
+/// Requests at a time.
+const PARALLEL: usize = 16;
 
-/// Makes a committed run visible and ends it.
-///
-/// # Errors
-/// Those of storage and catalog; the run stays open and is rolled forward again.
-pub(crate) async fn roll_forward(
-    catalog: &dyn Catalog,
-    ledger: &Ledger,
-    stage: &Stage,
-    run_id: &str,
-    commit: Commit,
-) -> Result<Done> {
-    if let Some(replaces) = &commit.replaces {
-        let version = Version { run_id: run_id.to_owned(), fingerprint: replaces.fingerprint.clone() };
-        if ledger.put_version(replaces.version + 1, &version).await? != run_id {
-            return supersede(ledger, stage, run_id, &commit).await;
-        }
-    }
-    stream::iter(commit.files.iter().map(|file| stage.publish(&file.staged)))
-        .buffer_unordered(16)
-        .try_collect::<Vec<()>>()
-        .await?;
-    if is_newest(ledger, &commit).await? {
-        register(catalog, &commit).await?;
-    }
-    let done = Done::Succeeded { receipt: Box::new(commit.receipt) };
-    ledger.put_done(run_id, &done).await?;
-    Ok(done)
+/// What makes the runs of one transform visible.
+pub(crate) struct Publisher<'a> {
+    pub(crate) root: &'a DataRoot,
+    pub(crate) catalog: &'a dyn Catalog,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) target: &'a TableName,
 }
 
-/// Another run has replaced the version that this one started from.
-async fn supersede(ledger: &Ledger, stage: &Stage, run_id: &str, commit: &Commit) -> Result<Done> {
-    for file in &commit.files {
-        if let Err(error) = stage.discard(&file.staged).await {
-            tracing::warn!(%error, "a staged file of a superseded run could not be removed");
-        }
-    }
-    ledger.put_done(run_id, &Done::Superseded).await?;
-    Ok(Done::Superseded)
+/// A version of a table that is through.
+pub(crate) struct Settled {
+    pub(crate) run_id: String,
+    pub(crate) commit: Commit,
+    pub(crate) swap: Swap,
 }
 
-/// Whether the catalog may still be moved to this commit: a worker that was paused must not move it back.
-async fn is_newest(ledger: &Ledger, commit: &Commit) -> Result<bool> {
-    match &commit.replaces {
-        None => Ok(true),
-        Some(replaces) => Ok(ledger.newest_version().await?.0 == replaces.version + 1),
+impl Publisher<'_> {
+    /// Makes a committed run visible and ends it.
+    ///
+    /// # Errors
+    /// Those of storage and catalog; the run stays open and is rolled forward again.
+    pub(crate) async fn roll_forward(&self, run_id: &str, commit: Commit) -> Result<Done> {
+        // Runs of other versions are rolled forward on the way, so that this may call itself.
+        Box::pin(async move {
+            match &commit.swap {
+                None => self.add(run_id, &commit).await,
+                Some(swap) => self.swap(run_id, &commit, swap).await,
+            }
+        })
+        .await
     }
-}
 
-async fn register(catalog: &dyn Catalog, commit: &Commit) -> Result<()> {
-    let name = &commit.table.name;
-    put_table(catalog, commit).await?;
-    if commit.table.partition_keys.is_empty() {
-        return Ok(());
+    /// Sees to it that a version is through, and that the catalog points to it. `None` if it was given up.
+    pub(crate) async fn settle(&self, number: u64) -> Result<Option<Settled>> {
+        let Some(Version { run_id, .. }) = self.ledger.version(number).await? else { return Ok(None) };
+        let commit = self.ledger.commit(&run_id).await?;
+        let Some((commit, swap)) = commit.and_then(|commit| commit.swap.clone().map(|swap| (commit, swap))) else {
+            return Err(Error::new(
+                Code::CatalogDamaged,
+                format!("version {number} of `{}` is of the run {run_id}, which has no commit record", self.target),
+            )
+            .help("restore the ledger's files of this table"));
+        };
+        let done = match self.ledger.done(&run_id).await? {
+            Some(done) => done,
+            None => self.roll_forward(&run_id, commit.clone()).await?,
+        };
+        Ok(match done {
+            Done::Succeeded { .. } => Some(Settled { run_id, commit, swap }),
+            Done::Superseded { .. } => None,
+        })
     }
-    let known = catalog.partitions(name).await?;
-    let replacing = commit.replaces.is_some();
-    let is_known = |partition: &&Partition| known.iter().any(|other| other.values == partition.values);
-    let put: Vec<Partition> =
-        commit.partitions.iter().filter(|partition| replacing || !is_known(partition)).cloned().collect();
-    if !put.is_empty() {
-        catalog.put_partitions(name, &put).await?;
-    }
-    if replacing {
-        let kept: BTreeSet<_> = commit.partitions.iter().map(|partition| &partition.values).collect();
-        let vanished: Vec<_> =
-            known.iter().map(|partition| partition.values.clone()).filter(|values| !kept.contains(values)).collect();
-        if !vanished.is_empty() {
-            catalog.drop_partitions(name, &vanished).await?;
-        }
-    }
-    Ok(())
-}
 
-/// Brings the table's definition up to what the commit says, on top of what others changed meanwhile.
-async fn put_table(catalog: &dyn Catalog, commit: &Commit) -> Result<()> {
-    for _ in 0..ATTEMPTS {
-        let existing = catalog.table(&commit.table.name).await?;
-        let wanted = wanted_table(existing.as_ref(), commit);
-        if existing.as_ref() == Some(&wanted) {
-            return Ok(());
-        }
-        match catalog.put_table(&wanted).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.code == Code::Conflict => {}
-            Err(error) => return Err(error),
-        }
+    /// Completes the files of a commit. `false` if some can never be: the storage has forgotten what was staged.
+    async fn publish(&self, run_id: &str, commit: &Commit) -> Result<bool> {
+        let stage = self.stage(run_id)?;
+        let published: Vec<Published> = stream::iter(commit.files.iter().map(|file| stage.publish(&file.staged)))
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        Ok(!published.contains(&Published::Lost))
     }
-    Err(Error::new(
-        Code::Conflict,
-        format!("the table `{}` is being changed by others all the time", commit.table.name),
-    )
-    .help("run again"))
-}
 
-fn wanted_table(existing: Option<&Table>, commit: &Commit) -> Table {
-    let Some(existing) = existing else {
-        return Table { version: None, ..commit.table.clone() };
-    };
-    if commit.replaces.is_some() {
-        return Table { version: existing.version.clone(), ..commit.table.clone() };
-    }
-    let mut table = existing.clone();
-    for column in &commit.table.columns {
-        match table.columns.iter_mut().find(|known| known.name == column.name) {
-            Some(known) => known.comment = column.comment.clone().or(known.comment.take()),
-            None => table.columns.push(column.clone()),
+    /// Where the catalog has the partitions (or the table) that a commit wrote to.
+    async fn homes(&self, commit: &Commit) -> Result<BTreeMap<PartitionValues, String>> {
+        if commit.table.partition_keys.is_empty() {
+            let table = self.catalog.table(self.target).await?;
+            return Ok(table.map(|table| (Vec::new(), table.location)).into_iter().collect());
         }
+        let known = self.catalog.partitions(self.target).await?;
+        Ok(known.into_iter().map(|partition| (partition.values, partition.location)).collect())
     }
-    table.description = commit.table.description.clone().or(table.description);
-    table.parameters.extend(commit.table.parameters.clone());
-    table
+
+    fn stage(&self, run_id: &str) -> Result<Stage> {
+        Ok(Stage::new(self.root.clone(), self.ledger.staging_folder(run_id)?))
+    }
+
+    async fn succeed(&self, run_id: &str, commit: &Commit) -> Result<Done> {
+        let done = Done::Succeeded { receipt: Box::new(commit.receipt.clone()) };
+        self.end(run_id, done).await
+    }
+
+    /// Gives a committed run up in favour of a successor, which does its work anew.
+    ///
+    /// What was staged is taken back first, so that nobody who is still rolling the run forward can make it visible, and what
+    /// was visible goes: the successor writes the same rows.
+    async fn give_way(&self, run_id: &str, commit: &Commit) -> Result<Done> {
+        let stage = self.stage(run_id)?;
+        stream::iter(commit.files.iter().map(|file| stage.discard(&file.staged)))
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await?;
+        let homes = self.homes(commit).await?;
+        stream::iter(commit.files.iter().map(|file| stage.withdraw(&file.staged, homes.get(&file.partition))))
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await?;
+        let Some(intent) = self.ledger.intent(run_id).await? else {
+            return self.end(run_id, Done::Superseded { successor: None }).await;
+        };
+        let next = intent.successor();
+        self.ledger.put_intent(&next).await?;
+        self.end(run_id, Done::Superseded { successor: Some(next.run_id) }).await
+    }
+
+    /// Records the end of a run; another worker may have been faster.
+    async fn end(&self, run_id: &str, done: Done) -> Result<Done> {
+        self.ledger.put_done(run_id, &done).await?;
+        Ok(self.ledger.done(run_id).await?.unwrap_or(done))
+    }
 }

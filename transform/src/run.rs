@@ -1,6 +1,6 @@
 //! One transform: what was begun is carried on, what is new is run.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -8,24 +8,30 @@ use std::time::Instant;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
+use crate::arrival::{ArrivalId, ClaimName};
+use crate::base::{Base, Target, location, unused};
 use crate::catalog::Catalog;
 use crate::code::Code;
+use crate::commit;
 use crate::due::{self, Due, Listing};
 use crate::engine::{Progress, Stamp};
 use crate::error::{Error, Result};
-use crate::execute::{Executed, Job, execute};
-use crate::ledger::{Commit, Done, Intent, Ledger, Replaces};
-use crate::partition;
+use crate::execute::{Job, Way, execute};
+use crate::inputs::Input;
+use crate::ledger::Ledger;
 use crate::plan::Planned;
-use crate::publish::roll_forward;
-use crate::receipt::{Receipt, ReceiptInput, ReceiptPartition};
-use crate::registration::register;
+use crate::publish::Publisher;
+use crate::receipt::{Receipt, ReceiptPartition};
+use crate::record::{Arriving, Done, Intent, Work, first_of};
 use crate::runtime::Limits;
-use crate::settings::WriteMode;
+use crate::settings::{ChangedInput, WriteMode};
 use crate::stage::Stage;
-use crate::store::{DataRoot, storage};
-use crate::table::{Partition, Table};
+use crate::store::DataRoot;
 use crate::transform::Transform;
+use crate::write::PartitionValues;
+
+/// How often a run that was overtaken is done anew before it is left to the next invocation.
+const ATTEMPTS: usize = 16;
 
 /// All that the runs of one transform share.
 pub(crate) struct Runner<'a> {
@@ -74,119 +80,214 @@ impl Runner<'_> {
         error
     }
 
-    async fn carry_on(&self, run_id: &str) -> Result<Option<Receipt>> {
-        let stage = Stage::new(self.root.clone(), self.ledger.staging_folder(run_id)?);
-        if let Some(commit) = self.ledger.commit(run_id).await? {
-            return Ok(receipt(roll_forward(self.catalog, &self.ledger, &stage, run_id, commit).await?));
-        }
-        let Some(intent) = self.ledger.intent(run_id).await? else { return Ok(None) };
-        if intent.replaces.is_none() && self.planned.write != WriteMode::Append {
-            // The SQL was changed since: the table is now rebuilt from all inputs, these among them.
-            self.ledger.put_done(run_id, &Done::Superseded).await?;
-            return Ok(None);
-        }
-        let listing = due::list(self.root, self.catalog, self.transform).await?;
-        // A rebuild of an appending transform has claimed its inputs: only a later rebuild, which read them all again, may
-        // overtake it. Any other rebuild is done anew from what lies there now.
-        if let Some(replaces) = &intent.replaces {
-            let (version, _) = self.ledger.newest_version().await?;
-            let appending = self.planned.write == WriteMode::Append;
-            let stale = replaces.version != version
-                || !appending && due::fingerprint(self.root, self.transform, &listing) != replaces.fingerprint;
-            if stale {
-                self.ledger.put_done(run_id, &Done::Superseded).await?;
-                return Ok(None);
-            }
-        }
-        self.claim_and_execute(intent, listing).await
+    fn publisher(&self) -> Publisher<'_> {
+        Publisher { root: self.root, catalog: self.catalog, ledger: &self.ledger, target: &self.transform.target }
     }
 
-    /// Runs what is due; objects that are refused are errors beside the run.
-    async fn run_due(&self) -> Vec<Result<Receipt>> {
-        let due = async {
-            let listing = due::list(self.root, self.catalog, self.transform).await?;
-            let due = if self.full_refresh {
-                due::everything(self.root, &self.ledger, self.transform, &listing).await?
-            } else {
-                due::due(self.root, &self.ledger, self.transform, self.planned.write, &listing).await?
+    async fn carry_on(&self, run_id: &str) -> Result<Option<Receipt>> {
+        if let Some(commit) = self.ledger.commit(run_id).await? {
+            return match self.publisher().roll_forward(run_id, commit).await? {
+                Done::Succeeded { receipt } => Ok(Some(*receipt)),
+                // The successor, if there is one, is open, too.
+                Done::Superseded { successor: None } => Ok(None),
+                Done::Superseded { successor: Some(next) } => Box::pin(self.carry_on(&next)).await,
             };
-            Ok((listing, due))
-        };
-        let (listing, Due { inputs, replaces, refused }) = match due.await {
-            Ok(found) => found,
+        }
+        match self.ledger.intent(run_id).await? {
+            Some(intent) => self.pursue(intent).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Runs what is due; objects that are refused are errors beside the runs.
+    async fn run_due(&self) -> Vec<Result<Receipt>> {
+        let due = match self.due().await {
+            Ok(due) => due,
             Err(error) => return vec![Err(error)],
         };
-        let mut outcomes: Vec<Result<Receipt>> = refused.into_iter().map(Err).collect();
-        if !inputs.is_empty() || replaces.is_some() {
-            outcomes.extend(self.begin(inputs, replaces, listing).await.transpose());
+        let mut outcomes: Vec<Result<Receipt>> = due.refused.into_iter().map(Err).collect();
+        for (index, (work, inputs)) in due.runs.into_iter().enumerate() {
+            let run_id = self.stamp.run_id(&self.transform.target, index);
+            let intent = Intent { run_id, work, at: self.stamp.at, inputs };
+            outcomes.extend(self.begin(intent).await.transpose());
         }
         outcomes
     }
 
-    async fn begin(
-        &self,
-        inputs: Vec<ReceiptInput>,
-        replaces: Option<Replaces>,
-        listing: Listing,
-    ) -> Result<Option<Receipt>> {
-        let run_id = self.stamp.run_id(&self.transform.target);
-        let write = if self.full_refresh { WriteMode::Overwrite } else { self.planned.write };
-        let intent = Intent { run_id, write, at: self.stamp.at, inputs, replaces };
+    async fn due(&self) -> Result<Due> {
+        // The version is read before the inputs are listed, so that whoever knows a newer version knows newer inputs.
+        let base = Base::find(&self.publisher()).await?;
+        let listing = due::list(self.root, self.catalog, self.transform).await?;
+        let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
+        if self.full_refresh {
+            return due::everything(ledger, transform, write, &listing, base.number).await;
+        }
+        due::due(ledger, transform, write, &listing, base.number, base.basis()).await
+    }
+
+    async fn begin(&self, intent: Intent) -> Result<Option<Receipt>> {
         self.ledger.put_intent(&intent).await?;
-        self.claim_and_execute(intent, listing).await
+        self.pursue(intent).await
     }
 
-    /// Binds the inputs to the run, or finds the run that they belong to.
-    async fn claim_and_execute(&self, mut intent: Intent, listing: Listing) -> Result<Option<Receipt>> {
-        if let Some(replaces) = &intent.replaces {
-            let owner = self.ledger.claim_version(replaces, &intent.run_id).await?;
-            if owner != intent.run_id {
-                self.ledger.put_done(&intent.run_id, &Done::Superseded).await?;
-                intent.run_id = owner;
+    /// Does a run's work, under one successor after the other as long as it is overtaken by other versions of the table.
+    async fn pursue(&self, mut intent: Intent) -> Result<Option<Receipt>> {
+        for _ in 0..ATTEMPTS {
+            match self.attempt(intent).await? {
+                Done::Succeeded { receipt } => return Ok(Some(*receipt)),
+                Done::Superseded { successor: None } => return Ok(None),
+                Done::Superseded { successor: Some(next) } => match self.ledger.intent(&next).await? {
+                    Some(next) => intent = next,
+                    None => return Ok(None),
+                },
             }
         }
-        if self.planned.write == WriteMode::Append {
-            let run_id = &intent.run_id;
-            let owners: Vec<String> = stream::iter(intent.inputs.iter().map(|input| self.ledger.claim(input, run_id)))
-                .buffered(16)
-                .try_collect()
-                .await?;
-            // A rebuild reads its inputs whoever has claimed them: what they gave before is replaced.
-            if intent.replaces.is_none() {
-                let ours = intent.inputs.into_iter().zip(owners).filter(|(_, owner)| *owner == intent.run_id);
-                intent.inputs = ours.map(|(input, _)| input).collect();
-            }
-        }
-        self.execute(intent, listing).await
+        Err(Error::new(Code::Conflict, "other runs change the table all the time").help("run again"))
     }
 
-    async fn execute(&self, intent: Intent, listing: Listing) -> Result<Option<Receipt>> {
+    /// One attempt at a run, from the state of the table as it is now.
+    async fn attempt(&self, mut intent: Intent) -> Result<Done> {
+        if let Some(done) = self.ledger.done(&intent.run_id).await? {
+            return Ok(done);
+        }
+        let base = Base::find(&self.publisher()).await?;
+        let write = self.planned.write;
+        let replaces = intent.rebuild().is_some() || matches!(write, WriteMode::OverwritePartitions | WriteMode::Merge);
+        // Listed before the inputs are, and before they are claimed: files that come later are told from those of runs whose
+        // inputs this one has.
+        let former = if replaces { base.files(self.root).await? } else { None };
+        let listing = due::list(self.root, self.catalog, self.transform).await?;
+        let inputs = match intent.work.clone() {
+            // The SQL was changed since: the table is now rebuilt from all inputs, these among them.
+            Work::Arrivals if write == WriteMode::Overwrite => return self.give_up(&intent).await,
+            Work::Arrivals => self.claimed(&intent).await?,
+            Work::Rebuild(rebuild) if write == WriteMode::Overwrite => {
+                let fingerprint = due::fingerprint(self.transform, write, &listing);
+                if rebuild.version != base.number || rebuild.fingerprint != fingerprint {
+                    return self.give_up(&intent).await;
+                }
+                let owner = self.ledger.claim_version(&rebuild, &intent.run_id).await?;
+                if owner != intent.run_id {
+                    match self.ledger.done(&owner).await? {
+                        // It has left the work to nobody.
+                        Some(Done::Superseded { .. }) => {}
+                        Some(done) => {
+                            self.give_up(&intent).await?;
+                            return Ok(done);
+                        }
+                        None => {
+                            self.give_up(&intent).await?;
+                            intent.run_id = owner;
+                        }
+                    }
+                }
+                intent.inputs.clone()
+            }
+            Work::Rebuild(_) => self.claim_everything(&intent, &listing).await?,
+        };
+        self.execute(Intent { inputs, ..intent }, base, former, listing).await
+    }
+
+    /// Ends a run that has nothing left to do.
+    async fn give_up(&self, intent: &Intent) -> Result<Done> {
+        let done = Done::Superseded { successor: None };
+        self.ledger.put_done(&intent.run_id, &done).await?;
+        Ok(self.ledger.done(&intent.run_id).await?.unwrap_or(done))
+    }
+
+    /// Binds the inputs to the run; those that belong to another are left to it.
+    async fn claimed(&self, intent: &Intent) -> Result<Vec<Arriving>> {
+        // Claims are made in the name of the first run; its successors inherit them.
+        let first = first_of(&intent.run_id);
+        let owners = self.claim(&intent.inputs, first).await?;
+        let ours = intent.inputs.iter().zip(owners).filter(|(_, owner)| owner == first);
+        Ok(ours.map(|(arriving, _)| arriving.clone()).collect())
+    }
+
+    async fn claim(&self, inputs: &[Arriving], run_id: &str) -> Result<Vec<String>> {
+        stream::iter(inputs.iter().map(|arriving| async move {
+            self.ledger.claim(&arriving.claim_name(), &arriving.input.object, run_id).await
+        }))
+        .buffered(16)
+        .try_collect()
+        .await
+    }
+
+    /// Binds all that lies there to a rebuild, or sees to it that the run that it belongs to is through: what a rebuild reads
+    /// must not be added once more afterwards.
+    async fn claim_everything(&self, intent: &Intent, listing: &Listing) -> Result<Vec<Arriving>> {
+        let first = first_of(&intent.run_id);
+        let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
+        let Some(driving) = driving else { return Ok(Vec::new()) };
+        loop {
+            for run_id in self.ledger.open_runs().await? {
+                let other = self.ledger.intent(&run_id).await?;
+                if other.is_some_and(|other| other.work == Work::Arrivals) {
+                    Box::pin(self.carry_on(&run_id)).await?;
+                }
+            }
+            let claims = self.ledger.claims().await?;
+            let arrivals: Vec<Arriving> = driving.arrivals().map(|arrival| due::arriving(&claims, arrival)).collect();
+            let new: Vec<Arriving> = arrivals
+                .iter()
+                .filter(|arriving| !claims.is_newest(&ArrivalId::of(&arriving.input)))
+                .cloned()
+                .collect();
+            if self.claim(&new, first).await?.iter().all(|owner| owner == first) {
+                return Ok(arrivals);
+            }
+        }
+    }
+
+    async fn execute(&self, intent: Intent, base: Base, former: Option<Input>, listing: Listing) -> Result<Done> {
         let started = Instant::now();
-        let (listing, superseded) = due::fix(self.root, self.transform, self.planned.write, listing, &intent.inputs);
-        let inputs = due::read_by(self.root, &listing, &intent.inputs);
-        if inputs.is_empty() && intent.replaces.is_none() {
-            self.ledger.put_done(&intent.run_id, &Done::Superseded).await?;
-            return Ok(None);
+        let (present, superseded) = due::present(&listing, &intent.inputs);
+        if present.is_empty() && intent.rebuild().is_none() {
+            return self.give_up(&intent).await;
         }
-        let stage = Stage::new(self.root.clone(), self.ledger.staging_folder(&intent.run_id)?);
-        let target = Target::find(self, &intent).await?;
+        let location = location(self.root, self.transform)?;
+        if base.table.is_none() {
+            unused(self.root, &self.ledger, self.transform, &location, &intent.run_id).await?;
+        }
+        let way = self.way(&intent, &present, &base, former.clone()).await?;
+        let former = match &way {
+            Way::Correct { target, .. } => Some(target.clone()),
+            _ => former,
+        };
+        let replaces = !matches!(way, Way::Arrivals);
+        let target = if replaces {
+            Target::replacing(location, self.planned, &intent.run_id)
+        } else {
+            Target::adding(location, self.planned, &base)
+        };
+        let listing = match way {
+            Way::All | Way::Partitions { .. } | Way::Merge { all: true, .. } => listing,
+            _ => due::restrict(self.transform, listing, &present),
+        };
+        let accounted = self.accounted(&way, &listing, &present);
         let bytes_read = Arc::new(AtomicU64::new(0));
         (self.progress)(Progress::Started {
             transform: self.transform.target.clone(),
-            inputs: inputs.len(),
-            bytes: listing.values().map(crate::inputs::Input::bytes).sum(),
+            inputs: present.len(),
+            bytes: listing.values().map(Input::bytes).sum(),
             bytes_read: Arc::clone(&bytes_read),
         });
+        let stage = Stage::new(self.root.clone(), self.ledger.staging_folder(&intent.run_id)?);
         let attempt = self.stamp.attempt();
         let destination = |values: &[Option<String>], index: usize| {
             self.root.path_of(&format!("{}part-{}-{attempt}-{index}.parquet", target.folder(values), intent.run_id))
         };
+        let write = self.planned.write;
         let executed = execute(Job {
             transform: self.transform,
             planned: self.planned,
             root: self.root,
             limits: self.limits,
             listing,
+            arrivals: &present,
+            way,
+            traced: write == WriteMode::Merge
+                || write == WriteMode::Append && self.transform.settings.changed_input.value == ChangedInput::Replace,
             at: intent.at,
             run_id: &intent.run_id,
             attempt: &attempt,
@@ -195,7 +296,24 @@ impl Runner<'_> {
             bytes_read,
         })
         .await?;
-        let commit = self.commit(&intent, inputs, superseded, executed, &target, started)?;
+        let outcome = commit::Outcome {
+            transform: self.transform,
+            planned: self.planned,
+            intent: &intent,
+            inputs: present,
+            superseded,
+            target: &target,
+            base: &base,
+            former: former.filter(|_| replaces),
+            replaces,
+            accounted,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        self.commit(&intent, outcome.commit(executed, attempt)?, &stage).await
+    }
+
+    /// The commit point, and all that follows from it.
+    async fn commit(&self, intent: &Intent, commit: crate::record::Commit, stage: &Stage) -> Result<Done> {
         let nonce = commit.nonce.clone();
         let ours = commit.files.clone();
         let commit = self.ledger.put_commit(&intent.run_id, commit).await?;
@@ -204,164 +322,80 @@ impl Runner<'_> {
                 stage.discard(&file.staged).await?;
             }
         }
-        let done = roll_forward(self.catalog, &self.ledger, &stage, &intent.run_id, commit).await?;
-        Ok(receipt(done))
+        self.publisher().roll_forward(&intent.run_id, commit).await
     }
 
-    fn commit(
-        &self,
-        intent: &Intent,
-        inputs: Vec<ReceiptInput>,
-        superseded: Vec<String>,
-        executed: Executed,
-        target: &Target,
-        started: Instant,
-    ) -> Result<Commit> {
-        let planned = self.planned;
-        let location = target.location.clone();
-        let mut table = register(
-            target.existing.clone(),
-            self.transform,
-            &planned.columns,
-            &planned.partition_keys,
-            intent.write,
-            location.clone(),
-        )?;
-        if intent.replaces.is_some() && planned.partition_keys.is_empty() {
-            table.location = target.folder(&[]);
+    /// How the rows of a run come about.
+    async fn way(&self, intent: &Intent, present: &[Arriving], base: &Base, former: Option<Input>) -> Result<Way> {
+        let write = self.planned.write;
+        if intent.rebuild().is_some() {
+            return Ok(if write == WriteMode::Merge { Way::Merge { target: None, all: true } } else { Way::All });
         }
-        let mut written: BTreeMap<Vec<Option<String>>, ReceiptPartition> = BTreeMap::new();
-        for file in &executed.files {
-            let keys = planned.partition_keys.iter().map(|key| key.name.clone());
-            let entry = written.entry(file.partition.clone()).or_insert_with(|| ReceiptPartition {
-                values: keys.zip(file.partition.iter().cloned()).collect(),
-                location: target.folder(&file.partition),
-                files: 0,
-                rows: 0,
-                bytes: 0,
-            });
-            entry.files += 1;
-            entry.rows += file.rows;
-            entry.bytes += file.staged.size;
+        match write {
+            WriteMode::Merge => Ok(Way::Merge { target: former, all: false }),
+            WriteMode::OverwritePartitions => Ok(Way::Partitions { also: self.replaced(present).await?.partitions }),
+            WriteMode::Append | WriteMode::Overwrite => {
+                if self.transform.settings.changed_input.value != ChangedInput::Replace {
+                    return Ok(Way::Arrivals);
+                }
+                let replaced = self.replaced(present).await?;
+                if !replaced.any {
+                    return Ok(Way::Arrivals);
+                }
+                let Some(target) = base.files(self.root).await? else { return Ok(Way::Arrivals) };
+                let replacing = present.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
+                // Rows stay in their partition until the table is rebuilt: they need not be looked for in others.
+                let is_known = base.basis().is_none() && replaced.is_known;
+                Ok(Way::Correct { target, replacing, among: is_known.then_some(replaced.partitions) })
+            }
         }
-        let partitions = written
+    }
+
+    /// What the arrivals replace that was processed before.
+    async fn replaced(&self, present: &[Arriving]) -> Result<Replaced> {
+        let claims = self.ledger.claims().await?;
+        let earlier: Vec<ClaimName> = present
             .iter()
-            .filter(|(values, _)| !values.is_empty())
-            .map(|(values, entry)| Partition {
-                values: values.clone(),
-                location: entry.location.clone(),
-                parameters: BTreeMap::new(),
+            .map(Arriving::claim_name)
+            .flat_map(|own| {
+                let earlier = claims.replaced_by(&own.arrival).filter(|claim| **claim != own);
+                earlier.cloned().collect::<Vec<_>>()
             })
             .collect();
-        let receipt = Receipt {
-            run_id: intent.run_id.clone(),
-            transform: self.transform.target.clone(),
-            file: self.transform.file.path.clone(),
-            write: intent.write,
-            at: intent.at,
-            inputs,
-            superseded,
-            rows_read: executed.rows_read,
-            rows: written.values().map(|partition| partition.rows).sum(),
-            files: executed.files.len() as u64,
-            bytes: written.values().map(|partition| partition.bytes).sum(),
-            partitions: written.into_values().collect(),
-            checks: executed.checks,
-            seconds: started.elapsed().as_secs_f64(),
-            peak_memory: executed.peak_memory,
+        let runs: Vec<Option<Receipt>> = stream::iter(&earlier)
+            .map(|claim| async move {
+                Ok::<_, Error>(match self.ledger.run_of(claim).await? {
+                    Some((_, Some(Done::Succeeded { receipt }))) => Some(*receipt),
+                    _ => None,
+                })
+            })
+            .buffer_unordered(16)
+            .try_collect()
+            .await?;
+        let keys = &self.planned.partition_keys;
+        let values = |partition: &ReceiptPartition| -> PartitionValues {
+            keys.iter().map(|key| partition.values.get(&key.name).cloned().flatten()).collect()
         };
-        Ok(Commit {
-            nonce: self.stamp.attempt(),
-            table,
-            partitions,
-            files: executed.files,
-            replaces: intent.replaces.clone(),
-            receipt,
-        })
+        let partitions = runs.iter().flatten().flat_map(|receipt| &receipt.partitions).map(values).collect();
+        Ok(Replaced { any: !earlier.is_empty(), is_known: runs.iter().all(Option::is_some), partitions })
     }
-}
 
-fn receipt(done: Done) -> Option<Receipt> {
-    match done {
-        Done::Succeeded { receipt } => Some(*receipt),
-        Done::Superseded => None,
-    }
-}
-
-/// Where a run writes.
-struct Target {
-    existing: Option<Table>,
-    /// The table's own folder.
-    location: String,
-    /// Where files of new partitions go: the table's folder, or a fresh one inside it for the replacing modes.
-    base: String,
-    keys: Vec<String>,
-    /// `append`: partitions that exist, by their values.
-    partitions: BTreeMap<Vec<Option<String>>, String>,
-}
-
-impl Target {
-    async fn find(runner: &Runner<'_>, intent: &Intent) -> Result<Self> {
-        let name = &runner.transform.target;
-        let existing = runner.catalog.table(name).await?;
-        let location = match &runner.transform.settings.location {
-            Some(location) => with_slash(&location.value),
-            None => runner.root.table_location(name),
-        };
-        runner.root.path_of(&location).map_err(|error| {
-            let at = runner.transform.settings.location.as_ref().and_then(|location| location.at.clone());
-            Error::new(Code::BadValue, error.message).maybe_at(at).help("name a folder of the data folder's bucket")
-        })?;
-        if existing.is_none() && runner.ledger.is_first(&intent.run_id).await? {
-            unused(runner, &location, &intent.run_id).await?;
+    /// The arrivals whose rows are in the new files of a run that replaces, if they are anywhere.
+    fn accounted(&self, way: &Way, listing: &Listing, present: &[Arriving]) -> BTreeSet<ArrivalId> {
+        let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
+        match (way, driving) {
+            (Way::Arrivals, _) => BTreeSet::new(),
+            (Way::Partitions { .. }, Some(driving)) => driving.arrivals().map(|a| ArrivalId::of(a)).collect(),
+            _ => present.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect(),
         }
-        let replacing = intent.replaces.is_some();
-        let (base, partitions) = if replacing {
-            (format!("{location}v-{}/", intent.run_id), Vec::new())
-        } else {
-            let base = existing.as_ref().map_or_else(|| location.clone(), |table| table.location.clone());
-            (base, runner.catalog.partitions(name).await?)
-        };
-        let keys = runner.planned.partition_keys.iter().map(|key| key.name.clone()).collect();
-        let partitions = partitions.into_iter().map(|partition| (partition.values, partition.location)).collect();
-        Ok(Self { existing, location, base, keys, partitions })
-    }
-
-    /// URL of the folder for a partition's files, ending in `/`.
-    fn folder(&self, values: &[Option<String>]) -> String {
-        if let Some(location) = self.partitions.get(values) {
-            return with_slash(location);
-        }
-        if values.is_empty() {
-            return self.base.clone();
-        }
-        format!("{}{}/", self.base, partition::encode_path(&self.keys, values))
     }
 }
 
-/// A table that is new to the catalog gets a folder of its own: what lies there already is someone else's.
-///
-/// # Errors
-/// [`Code::ForeignTable`] with the first object.
-async fn unused(runner: &Runner<'_>, location: &str, run_id: &str) -> Result<()> {
-    let folder = runner.root.path_of(location)?;
-    // Another process may be publishing the same run just now.
-    let ours = format!("part-{run_id}-");
-    let mut foreign = runner.root.store().list(Some(&folder)).try_filter(|meta| {
-        let is_ours = meta.location.filename().is_some_and(|name| name.starts_with(&ours));
-        std::future::ready(!is_ours)
-    });
-    match foreign.try_next().await.map_err(|error| storage(location, error))? {
-        None => Ok(()),
-        Some(meta) => Err(Error::new(
-            Code::ForeignTable,
-            format!("the folder of the new table `{}` holds objects already", runner.transform.target),
-        )
-        .help("rename the SQL file, or move the objects to the folder of another table")
-        .in_object(meta.location, None)),
-    }
-}
-
-fn with_slash(url: &str) -> String {
-    if url.ends_with('/') { url.to_owned() } else { format!("{url}/") }
+/// What was processed before of what arrives again.
+struct Replaced {
+    any: bool,
+    /// Whether the partitions of all of it are known.
+    is_known: bool,
+    /// The partitions that were written then.
+    partitions: BTreeSet<PartitionValues>,
 }

@@ -4,6 +4,7 @@
 //! being read whole. The proof is by the shape of the logical plan as it was written, before any rewriting: each operator
 //! between the result and the one scan of D must distribute over the union of rows. What is not known to distribute is unsafe.
 
+pub(crate) mod affected;
 pub(crate) mod clause;
 mod unstable;
 
@@ -45,6 +46,12 @@ pub enum Reason {
         /// The function, for example `now`.
         function: String,
     },
+    /// For `overwrite_partitions`: rows of one partition depend on rows of others, because an aggregate, a window or a join
+    /// is not computed by partition.
+    CrossesPartitions {
+        /// The partition column.
+        column: String,
+    },
     /// An operator of which nothing is known.
     Unknown,
 }
@@ -80,6 +87,9 @@ impl Unsafe {
                     "the partition column `{column}` depends on `{function}`, which gives another value in each run"
                 )
             }
+            Reason::CrossesPartitions { column } => {
+                format!("it is not computed by `{column}`, so that a new row may change rows of any partition")
+            }
             Reason::Unknown => format!("nothing is known of how a part of the query treats new rows of `{driving}`"),
         };
         Self { reason, text }
@@ -92,6 +102,9 @@ impl Unsafe {
                 "use `@write: overwrite`, join from the driving table's side, or name the other table in `@driving`"
             }
             Reason::NotRead => "use `@write: overwrite`, or name another table in `@driving`",
+            Reason::CrossesPartitions { .. } => {
+                "add the partition column to GROUP BY and PARTITION BY, or use `@write: overwrite`"
+            }
             Reason::UnstablePartition { .. } => "partition by a column of the data, or use `@write: overwrite`",
             _ => "use `@write: overwrite`, or move the clause into a transform of its own that reads this one's table",
         }
@@ -110,6 +123,12 @@ pub fn incremental(plan: &LogicalPlan, driving: &TableName, partition: &[String]
         return Err(refuted(Reason::NotRead));
     }
     distributes(plan, driving).map_err(refuted)?;
+    stable_partitions(plan, driving, partition)
+}
+
+/// Whether every partition column is computed from the data alone.
+fn stable_partitions(plan: &LogicalPlan, driving: &TableName, partition: &[String]) -> Result<(), Unsafe> {
+    let refuted = |reason| Unsafe::new(reason, driving);
     for (index, field) in plan.schema().fields().iter().enumerate() {
         let column = field.name().to_lowercase();
         if partition.iter().any(|name| name.eq_ignore_ascii_case(&column))

@@ -112,6 +112,8 @@ pub struct Settings {
     pub key: Vec<Spanned<String>>,
     /// `@latest_by`.
     pub latest_by: Option<Spanned<String>>,
+    /// `@delete_when`: SQL boolean expression over a row of the result; the row's key goes where it is true.
+    pub delete_when: Option<Spanned<String>>,
     /// `@driving`.
     pub driving: Option<Spanned<TableName>>,
     /// `@trigger`; `None` is the default of the write mode, an empty list is `none`.
@@ -162,6 +164,7 @@ impl Default for Settings {
             sort: Vec::new(),
             key: Vec::new(),
             latest_by: None,
+            delete_when: None,
             driving: None,
             trigger: None,
             changed_input: Spanned::unwritten(ChangedInput::Replace),

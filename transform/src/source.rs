@@ -7,9 +7,10 @@ mod prune;
 mod records;
 mod text;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::listing::PartitionedFile;
@@ -22,13 +23,15 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
+use object_store::path::Path;
+use parquet::arrow::RowNumber;
 
 use crate::error::Error;
 use crate::inputs::{Input, InputObject, PartitionValues};
 use crate::partition;
 use crate::table::{Column, Format, Table};
 
-pub(crate) use locate::first_unreadable_parquet;
+pub(crate) use locate::{first_unreadable_parquet, footer};
 
 /// The Arrow schema of a table: its columns, then its partition keys.
 pub(crate) fn table_schema(table: &Table) -> SchemaRef {
@@ -40,6 +43,9 @@ pub(crate) fn fields<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Vec<F
     columns.into_iter().map(|column| Field::new(&column.name, column.hive_type.arrow(), true)).collect()
 }
 
+/// The hidden column of [`SourceTable::numbered`].
+pub(crate) const ROW: &str = "__unglue_row";
+
 /// A table of the catalog, read from the objects that a run has fixed.
 #[derive(Debug)]
 pub(crate) struct SourceTable {
@@ -47,20 +53,46 @@ pub(crate) struct SourceTable {
     objects: Vec<InputObject>,
     schema: SchemaRef,
     store: ObjectStoreUrl,
+    /// Hidden columns, after the partition keys.
+    hidden: Option<Hidden>,
+}
+
+#[derive(Debug)]
+struct Hidden {
+    /// Name of a column with a number for each object.
+    name: &'static str,
+    numbers: HashMap<Path, i32>,
+    /// Whether [`ROW`] follows, the number of the row in its Parquet file, from 0.
+    rows: bool,
 }
 
 impl SourceTable {
     /// A table over its listed objects; `store` is where the session finds the pinned object store.
     pub(crate) fn new(input: Input, store: ObjectStoreUrl) -> Self {
         let schema = table_schema(&input.table);
-        Self { table: input.table, objects: input.objects, schema, store }
+        Self { table: input.table, objects: input.objects, schema, store, hidden: None }
+    }
+
+    /// The same with a further column: the number of the object that the row is from, an `Int32`; and with `rows` another
+    /// one, [`ROW`], the number of the row in it, an `Int64`.
+    pub(crate) fn numbered(self, name: &'static str, numbers: HashMap<Path, i32>, rows: bool) -> Self {
+        let mut fields: Vec<_> = self.schema.fields().iter().cloned().collect();
+        fields.push(number_field(name));
+        if rows {
+            fields.push(row_field());
+        }
+        Self { schema: Arc::new(Schema::new(fields)), hidden: Some(Hidden { name, numbers, rows }), ..self }
     }
 
     fn file_source(&self) -> Arc<dyn FileSource> {
-        let partition_fields = fields(&self.table.partition_keys).into_iter().map(Arc::new).collect::<Vec<_>>();
-        let schema = TableSchema::builder(Arc::new(Schema::new(fields(&self.table.columns))))
-            .with_table_partition_cols(partition_fields)
-            .build();
+        let mut partition_fields = fields(&self.table.partition_keys).into_iter().map(Arc::new).collect::<Vec<_>>();
+        partition_fields.extend(self.hidden.as_ref().map(|hidden| number_field(hidden.name)));
+        let mut schema = TableSchema::builder(Arc::new(Schema::new(fields(&self.table.columns))))
+            .with_table_partition_cols(partition_fields);
+        if self.hidden.as_ref().is_some_and(|hidden| hidden.rows) {
+            schema = schema.with_virtual_columns(vec![row_field()]);
+        }
+        let schema = schema.build();
         match &self.table.format {
             Format::Parquet => Arc::new(ParquetSource::new(schema).with_pushdown_filters(true)),
             Format::Csv(_) | Format::Json => Arc::new(text::TextSource::new(Arc::clone(&self.table), schema)),
@@ -76,7 +108,11 @@ impl SourceTable {
                 Some((partition, values)) if Arc::ptr_eq(partition, &object.partition) => values.clone(),
                 _ => typed_values(&self.table, &object.partition).map_err(to_datafusion)?,
             };
-            files.push(PartitionedFile::new_from_meta(object.meta.clone()).with_partition_values(values.clone()));
+            let mut all = values.clone();
+            if let Some(hidden) = &self.hidden {
+                all.push(ScalarValue::Int32(hidden.numbers.get(&object.meta.location).copied()));
+            }
+            files.push(PartitionedFile::new_from_meta(object.meta.clone()).with_partition_values(all));
             current = Some((&object.partition, values));
         }
         Ok(files)
@@ -131,6 +167,14 @@ impl TableProvider for SourceTable {
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+}
+
+fn number_field(name: &str) -> FieldRef {
+    Arc::new(Field::new(name, DataType::Int32, true))
+}
+
+fn row_field() -> FieldRef {
+    Arc::new(Field::new(ROW, DataType::Int64, false).with_extension_type(RowNumber))
 }
 
 /// A partition's values in the types of the table's keys.

@@ -74,8 +74,8 @@ impl Stage {
     /// Makes a staged file visible. May be repeated, by anyone, also after it has succeeded.
     ///
     /// # Errors
-    /// [`Code::Storage`] if the staged file is gone and was never published: the run must be done again.
-    pub(crate) async fn publish(&self, staged: &Staged) -> Result<()> {
+    /// The storage's; nothing is known then, and the call is to be repeated.
+    pub(crate) async fn publish(&self, staged: &Staged) -> Result<Published> {
         let path = parse(&staged.path)?;
         let object = self.root.url(&path);
         let outcome = match (&staged.held, &self.root.bucket().multipart) {
@@ -90,32 +90,67 @@ impl Stage {
                 );
             }
         };
-        let Err(error) = outcome else { return Ok(()) };
+        let Err(error) = outcome else { return Ok(Published::Visible) };
         // A repeated completion fails in a way of the store's own; what counts is whether the file is there.
         match self.root.store().head(&path).await {
-            Ok(meta) if meta.size == staged.size => self.discard_hidden(staged).await,
+            Ok(meta) if meta.size == staged.size => {
+                self.discard_hidden(staged).await?;
+                Ok(Published::Visible)
+            }
+            Err(StoreError::NotFound { .. }) if is_gone(&error) => Ok(Published::Lost),
             _ => Err(storage(&object, error)),
         }
     }
 
     async fn discard_hidden(&self, staged: &Staged) -> Result<()> {
-        let Held::File { path } = &staged.held else { return Ok(()) };
+        match &staged.held {
+            Held::File { path } => self.delete(path).await,
+            Held::Upload { .. } => Ok(()),
+        }
+    }
+
+    async fn delete(&self, path: &str) -> Result<()> {
         match self.root.store().delete(&parse(path)?).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(storage(path, error)),
         }
     }
 
-    /// Gives up a staged file that was never committed.
+    /// Gives up a staged file, so that nobody can publish it any more. One that is visible already stays.
     pub(crate) async fn discard(&self, staged: &Staged) -> Result<()> {
-        match (&staged.held, &self.root.bucket().multipart) {
-            (Held::Upload { id, .. }, Some(store)) => {
-                let path = parse(&staged.path)?;
-                store.abort_multipart(&path, id).await.map_err(|error| storage(&staged.path, error))
-            }
-            _ => self.discard_hidden(staged).await,
+        let (Held::Upload { id, .. }, Some(store)) = (&staged.held, &self.root.bucket().multipart) else {
+            return self.discard_hidden(staged).await;
+        };
+        match store.abort_multipart(&parse(&staged.path)?, id).await {
+            Ok(()) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) => Err(storage(&staged.path, error)),
         }
     }
+
+    /// Removes a file that was published, and its copy in the folder that its partition has moved to.
+    pub(crate) async fn withdraw(&self, staged: &Staged, home: Option<&String>) -> Result<()> {
+        self.delete(&staged.path).await?;
+        let Some(home) = home else { return Ok(()) };
+        let name = staged.path.rsplit('/').next().unwrap_or_default();
+        let copy = self.root.path_of(&format!("{}/{name}", home.trim_end_matches('/')))?;
+        self.delete(copy.as_ref()).await
+    }
+}
+
+/// What became of a staged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// Readers see it.
+    Visible,
+    /// The storage has forgotten it (uploads that are not completed expire): its rows must be written again.
+    Lost,
+}
+
+/// Whether an error says that an upload or a file does not exist: for uploads some stores have only a text for it.
+fn is_gone(error: &StoreError) -> bool {
+    matches!(error, StoreError::NotFound { .. })
+        || ["NoSuchUpload", "MultipartUpload not found"].iter().any(|text| error.to_string().contains(text))
 }
 
 fn parse(path: &str) -> Result<Path> {

@@ -154,3 +154,14 @@ pub struct Partition {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
 }
+
+/// A change of one partition, made only if it is still where it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionChange {
+    /// The partition.
+    pub values: Vec<Option<String>>,
+    /// Its location before; `None` if it does not exist.
+    pub from: Option<String>,
+    /// The partition afterwards; `None` if it goes.
+    pub to: Option<Partition>,
+}

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::origins::Origin;
 use crate::partition;
 use crate::stage::{Stage, Staged};
 use file::OpenFile;
@@ -35,8 +36,13 @@ pub(crate) type Destination<'a> = dyn Fn(&[Option<String>], usize) -> Result<Pat
 
 /// What to write, and where.
 pub(crate) struct WriteSpec<'a> {
-    /// Schema of the files: the first columns of the stream. Those after them are the partition keys.
+    /// Schema of the files: the first columns of the stream. Those after them are the partition keys; columns after these are
+    /// not written.
     pub(crate) file_schema: SchemaRef,
+    /// How many columns are partition keys.
+    pub(crate) partition_keys: usize,
+    /// Where rows are traced to: the column after the partition keys numbers these.
+    pub(crate) origins: Option<&'a [Origin]>,
     /// Parquet settings.
     pub(crate) properties: Arc<parquet::file::properties::WriterProperties>,
     /// A file is closed once it has about this many bytes.
@@ -96,19 +102,20 @@ impl Writer<'_> {
     async fn run(&mut self, mut stream: SendableRecordBatchStream) -> Result<()> {
         let columns = self.spec.file_schema.fields().len();
         while let Some(batch) = stream.try_next().await.map_err(crate::failure::of_execution)? {
-            let keys = &batch.columns()[columns..];
+            let keys = &batch.columns()[columns..columns + self.spec.partition_keys];
             for range in ranges(keys, batch.num_rows())? {
                 let partition = values_at(keys, range.start)?;
                 let rows = batch.slice(range.start, range.len());
                 let indices: Vec<usize> = (0..columns).collect();
+                let origins = self.spec.origins.map(|_| rows.column(columns + self.spec.partition_keys).clone());
                 let rows = rows.project(&indices).map_err(internal)?;
-                self.add(partition, rows).await?;
+                self.add(partition, rows, origins).await?;
             }
         }
         self.close().await
     }
 
-    async fn add(&mut self, partition: PartitionValues, rows: RecordBatch) -> Result<()> {
+    async fn add(&mut self, partition: PartitionValues, rows: RecordBatch, origins: Option<ArrayRef>) -> Result<()> {
         let full = self
             .open
             .as_ref()
@@ -118,7 +125,7 @@ impl Writer<'_> {
         }
         *self.rows.entry(partition.clone()).or_default() += rows.num_rows() as u64;
         if self.rows.len() > self.spec.max_partitions {
-            return Err(self.too_many());
+            return Err(too_many(self.spec.max_partitions, &self.rows));
         }
         if self.open.is_none() {
             let index = self.files.len();
@@ -127,14 +134,14 @@ impl Writer<'_> {
             self.open = Some((partition, OpenFile::new(staged, self.spec)?));
         }
         if let Some((_, file)) = &mut self.open {
-            file.write(&rows, &mut self.memory).await?;
+            file.write(&rows, origins.as_ref(), &mut self.memory).await?;
         }
         Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {
         if let Some((partition, file)) = self.open.take() {
-            let (staged, rows, statistics) = file.finish().await?;
+            let (staged, rows, statistics) = file.finish(self.spec.origins).await?;
             self.files.push(WrittenFile { staged, partition, rows, statistics });
             self.memory.free();
         }
@@ -152,29 +159,34 @@ impl Writer<'_> {
             }
         }
     }
+}
 
-    fn too_many(&self) -> Error {
-        let mut largest: Vec<_> = self.rows.iter().collect();
-        largest.sort_by_key(|(values, rows)| (std::cmp::Reverse(**rows), (*values).clone()));
-        let named: Vec<String> = largest
-            .iter()
-            .take(5)
-            .map(|(values, rows)| {
-                let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
-                format!("`{}` ({rows} {})", values.join("/"), if **rows == 1 { "row" } else { "rows" })
-            })
-            .collect();
-        Error::new(
-            Code::TooManyPartitions,
-            format!(
-                "the run would write more than {} partition{}, among them {}",
-                self.spec.max_partitions,
-                if self.spec.max_partitions == 1 { "" } else { "s" },
-                named.join(", ")
-            ),
-        )
-        .help("partition by something coarser, or raise `@max_partitions`")
-    }
+/// The error for more partitions than a run may write, with the rows of each.
+pub(crate) fn too_many(most: usize, partitions: &BTreeMap<PartitionValues, u64>) -> Error {
+    let mut largest: Vec<_> = partitions.iter().collect();
+    largest.sort_by_key(|(values, rows)| (std::cmp::Reverse(**rows), (*values).clone()));
+    let named: Vec<String> = largest
+        .iter()
+        .take(5)
+        .map(|(values, rows)| {
+            let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
+            let rows = match rows {
+                0 => String::new(),
+                1 => " (1 row)".to_owned(),
+                rows => format!(" ({rows} rows)"),
+            };
+            format!("`{}`{rows}", values.join("/"))
+        })
+        .collect();
+    Error::new(
+        Code::TooManyPartitions,
+        format!(
+            "the run would write more than {most} partition{}, among them {}",
+            if most == 1 { "" } else { "s" },
+            named.join(", ")
+        ),
+    )
+    .help("partition by something coarser, or raise `@max_partitions`")
 }
 
 /// Runs of rows with equal keys.

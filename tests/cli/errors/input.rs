@@ -87,7 +87,7 @@ fn value_out_of_range() {
 
 #[test]
 fn changed_input() {
-    let project = ran("SELECT order_id FROM raw.orders\n");
+    let project = ran("-- @changed_input: reject\nSELECT order_id FROM raw.orders\n");
     project.write("data/raw/orders/orders-2026-11-20.csv", MORE_ORDERS);
     assert_error("changed-input", &project.run(["run"]));
 }

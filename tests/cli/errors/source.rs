@@ -81,7 +81,7 @@ fn bad_value() {
 
 #[test]
 fn not_supported() {
-    assert_error("not-supported", &check("-- @write: merge\nSELECT order_id FROM raw.orders\n"));
+    assert_error("not-supported", &check("-- @dialect: spark\nSELECT order_id FROM raw.orders\n"));
 }
 
 #[test]

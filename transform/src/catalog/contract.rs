@@ -9,7 +9,7 @@ use futures::future::join_all;
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::Result;
-use crate::table::{Column, CsvOptions, Format, Partition, Table, TableName};
+use crate::table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
 
 /// Runs the whole suite against a catalog.
 ///
@@ -52,6 +52,11 @@ fn refused<T>(result: Result<T>, code: Code, what: &str) {
         Ok(_) => panic!("{what} must be refused with `{code}`, but went through"),
         Err(error) => assert_eq!(error.code, code, "{what} must be refused with `{code}`, not: {error}"),
     }
+}
+
+/// The change of a partition from one place to another.
+fn moving(partition: &Partition, from: Option<&Partition>, to: Option<&Partition>) -> PartitionChange {
+    PartitionChange { values: partition.values.clone(), from: from.map(|from| from.location.clone()), to: to.cloned() }
 }
 
 fn column(name: &str, hive_type: &str) -> Column {
@@ -104,8 +109,12 @@ impl Suite<'_> {
         let name = self.name("absent");
         assert_eq!(ok(self.catalog.table(&name).await, "reading an absent table"), None, "an absent table is `None`");
         assert_eq!(self.partitions(&name).await, [], "an absent table has no partitions");
-        ok(self.catalog.drop_partitions(&name, &[vec![None, None]]).await, "dropping from an absent table");
         let partition = self.partition("absent", [Some("2026-01-01"), Some("eu")], "p");
+        refused(
+            self.catalog.change_partitions(&name, &[moving(&partition, Some(&partition), None)]).await,
+            Code::NotFound,
+            "changing partitions of an absent table",
+        );
         refused(
             self.catalog.put_partitions(&name, &[partition]).await,
             Code::NotFound,
@@ -229,14 +238,21 @@ impl Suite<'_> {
         ok(self.catalog.put_partitions(&name, std::slice::from_ref(&moved)).await, "moving a partition");
         assert_eq!(
             self.partitions(&name).await,
-            [a.clone(), moved.clone(), c],
+            [a.clone(), moved.clone(), c.clone()],
             "a partition with the same values is replaced"
         );
 
-        let gone = [vec![Some("2026-01-02".to_owned()), Some("eu".to_owned())], vec![None, Some("eu".to_owned())]];
-        ok(self.catalog.drop_partitions(&name, &gone).await, "dropping a partition and an unknown one");
-        ok(self.catalog.drop_partitions(&name, &gone).await, "dropping again");
-        assert_eq!(self.partitions(&name).await, [a, moved], "only the dropped partition is gone");
+        let unknown = partition("2026-01-03", "eu", "d");
+        let gone = [moving(&c, Some(&c), None), moving(&unknown, Some(&unknown), None)];
+        ok(self.catalog.change_partitions(&name, &gone).await, "dropping a partition and an unknown one");
+        ok(self.catalog.change_partitions(&name, &gone).await, "dropping again");
+        assert_eq!(self.partitions(&name).await, [a.clone(), moved.clone()], "only the dropped partition is gone");
+        ok(self.catalog.change_partitions(&name, &[moving(&b, Some(&b), None)]).await, "dropping one that was moved");
+        ok(self.catalog.change_partitions(&name, &[moving(&b, None, Some(&b))]).await, "adding one that exists");
+        assert_eq!(self.partitions(&name).await, [a.clone(), moved.clone()], "what was moved stays");
+        let changes = [moving(&c, None, Some(&c)), moving(&b, Some(&moved), Some(&b)), moving(&a, Some(&a), None)];
+        ok(self.catalog.change_partitions(&name, &changes).await, "adding, moving and dropping in one call");
+        assert_eq!(self.partitions(&name).await, [b, c]);
         assert_eq!(self.stored(&name).await.version, version, "partitions do not change the version of the definition");
     }
 
@@ -255,7 +271,11 @@ impl Suite<'_> {
         expected.sort_by(|a, b| a.values.cmp(&b.values));
         assert_eq!(self.partitions(&name).await, expected, "values are kept as they are, NULL comes first");
 
-        ok(self.catalog.drop_partitions(&name, &[vec![None, None]]).await, "dropping a NULL partition");
+        let null = self.partition("odd", [None, None], "none");
+        ok(
+            self.catalog.change_partitions(&name, &[moving(&null, Some(&null), None)]).await,
+            "dropping a NULL partition",
+        );
         expected.retain(|partition| partition.values != [None, None]);
         assert_eq!(self.partitions(&name).await, expected, "only the all-NULL partition is gone");
     }
@@ -269,8 +289,8 @@ impl Suite<'_> {
             .collect();
         ok(self.catalog.put_partitions(&name, &expected).await, "adding 1,000 partitions in one call");
         assert_eq!(self.partitions(&name).await, expected, "all of 1,000 partitions are read, in order");
-        let all: Vec<_> = expected.into_iter().map(|partition| partition.values).collect();
-        ok(self.catalog.drop_partitions(&name, &all).await, "dropping 1,000 partitions in one call");
+        let all: Vec<_> = expected.iter().map(|partition| moving(partition, Some(partition), None)).collect();
+        ok(self.catalog.change_partitions(&name, &all).await, "dropping 1,000 partitions in one call");
         assert_eq!(self.partitions(&name).await, []);
     }
 

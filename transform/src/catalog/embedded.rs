@@ -16,7 +16,7 @@ use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::store::{DataRoot, storage};
-use crate::table::{Partition, Table, TableName};
+use crate::table::{Partition, PartitionChange, Table, TableName};
 
 /// Below the data folder.
 const FOLDER: &str = "_unglue/_catalog";
@@ -159,37 +159,45 @@ impl Catalog for EmbeddedCatalog {
 
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
         let decide = |state: &State| {
-            let Some(table) = state.table() else {
-                return Err(Error::new(Code::NotFound, format!("the table `{name}` is not in the catalog"))
-                    .help("create it first, for example with `unglue catalog`"));
-            };
-            if let Some(odd) = partitions.iter().find(|partition| partition.values.len() != table.partition_keys.len())
-            {
-                return Err(Error::new(
-                    Code::BadPartitionValue,
-                    format!(
-                        "a partition of `{name}` has {} values, but the table has {} partition keys",
-                        odd.values.len(),
-                        table.partition_keys.len()
-                    ),
-                )
-                .help("give one value for each key"));
-            }
+            fits(name, state, partitions.iter().map(|partition| &partition.values))?;
             let changed = state.missing(partitions);
-            Ok((!changed.is_empty()).then_some(Change::Put(changed)))
+            Ok((!changed.is_empty()).then_some(Change::Partitions { put: changed, drop: Vec::new() }))
         };
         self.change(name, decide).await?;
         Ok(())
     }
 
-    async fn drop_partitions(&self, name: &TableName, values: &[Vec<Option<String>>]) -> Result<()> {
+    async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {
         let decide = |state: &State| {
-            let known = state.known(values);
-            Ok((!known.is_empty()).then_some(Change::Drop(known)))
+            fits(name, state, changes.iter().map(|change| &change.values))?;
+            let (put, drop) = state.effective(changes);
+            Ok((!put.is_empty() || !drop.is_empty()).then_some(Change::Partitions { put, drop }))
         };
         self.change(name, decide).await?;
         Ok(())
     }
+}
+
+/// Whether partitions with these values can be in the table.
+fn fits<'a>(
+    name: &TableName,
+    state: &State,
+    mut partitions: impl Iterator<Item = &'a Vec<Option<String>>>,
+) -> Result<()> {
+    let Some(table) = state.table() else {
+        return Err(Error::new(Code::NotFound, format!("the table `{name}` is not in the catalog"))
+            .help("create it first, for example with `unglue catalog`"));
+    };
+    let Some(odd) = partitions.find(|values| values.len() != table.partition_keys.len()) else { return Ok(()) };
+    Err(Error::new(
+        Code::BadPartitionValue,
+        format!(
+            "a partition of `{name}` has {} values, but the table has {} partition keys",
+            odd.len(),
+            table.partition_keys.len()
+        ),
+    )
+    .help("give one value for each key"))
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ keys! {
     Sort "sort"
     Identity "key"
     LatestBy "latest_by"
+    DeleteWhen "delete_when"
     Driving "driving"
     Trigger "trigger"
     ChangedInput "changed_input"
@@ -110,8 +111,9 @@ fn set(settings: &mut Settings, entry: &Entry) -> Result<()> {
         }
         Key::Partition => settings.partition = value.columns(key)?,
         Key::Sort => settings.sort = value.sort_columns(key)?,
-        Key::Identity => settings.key = refused(entry, value.columns(key)?)?,
-        Key::LatestBy => settings.latest_by = Some(refused_one(entry, value.one(key)?.column(key)?)?),
+        Key::Identity => settings.key = value.columns(key)?,
+        Key::LatestBy => settings.latest_by = Some(value.one(key)?.column(key)?),
+        Key::DeleteWhen => settings.delete_when = Some(value.one(key)?.spanned()),
         Key::Driving => settings.driving = Some(value.one(key)?.table(key)?),
         Key::Trigger => settings.trigger = Some(value.tables(key)?),
         Key::ChangedInput => settings.changed_input = choose(entry, &CHANGED_INPUTS)?,
@@ -171,14 +173,6 @@ fn refused<T>(entry: &Entry, list: Vec<Spanned<T>>) -> Result<Vec<Spanned<T>>> {
         return Ok(list);
     };
     refusal(entry.key, &first.text, &first.at).map_or(Ok(list), Err)
-}
-
-fn refused_one<T>(entry: &Entry, value: Spanned<T>) -> Result<Spanned<T>> {
-    let at = value.at.as_ref().unwrap_or(&entry.key_at);
-    match refusal(entry.key, "", at) {
-        Some(error) => Err(error),
-        None => Ok(value),
-    }
 }
 
 /// The error for a key that does not exist.

@@ -7,19 +7,15 @@ use crate::header::keys::Key;
 /// The refusal of a legal setting that nothing implements yet; `value` is a choice word in lower case, or a list.
 pub(crate) fn refusal(key: Key, value: &str, at: &Location) -> Option<Error> {
     let help = match (key, value) {
-        (Key::Write, "merge") => "use `@write: overwrite`, or `append` where rows are never updated",
-        (Key::Write, "overwrite_partitions") => "use `@write: overwrite`, which replaces the whole table",
-        (Key::Identity | Key::LatestBy, _) => "it serves `@write: merge` only; remove it",
         (Key::Unique, _) => "remove it; `@not_null` and `@assert` check single rows",
         (Key::AssertTable, _) => "remove it; `@assert` checks single rows",
         (Key::OnViolation | Key::OnBadRecord, "quarantine" | "warn") => "use `fail`, the default",
-        (Key::ChangedInput, "replace") => "use `append` or `reject`; without the key, such an object is refused",
         (Key::Dialect, "spark") => "use `datafusion`, the default",
         (Key::Engine, "ballista") => "use `auto`, the default",
         _ => return None,
     };
     let setting = match key {
-        Key::Identity | Key::LatestBy | Key::Unique | Key::AssertTable => format!("`@{key}`"),
+        Key::Unique | Key::AssertTable => format!("`@{key}`"),
         _ => format!("`@{key}: {value}`"),
     };
     let message = format!("{setting} is not built into this version yet");

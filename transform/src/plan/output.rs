@@ -168,6 +168,8 @@ pub(super) fn settings(settings: &Settings, columns: &[Column]) -> Vec<Error> {
         .map(|(name, at)| unknown(name, columns).maybe_at(at.cloned()))
         .collect();
     errors.extend(settings.partition.iter().filter_map(|setting| bad_partition(setting, columns)));
+    errors
+        .extend(settings.key.iter().chain(&settings.latest_by).filter_map(|setting| not_comparable(setting, columns)));
     if !columns.is_empty() && columns.iter().all(|column| is_partition(settings, &column.name)) {
         let at = settings.partition.first().and_then(|setting| setting.at.clone());
         errors.push(
@@ -194,6 +196,16 @@ fn unknown(name: &str, columns: &[Column]) -> Error {
         Some(nearest) => error.help(format!("did you mean `{nearest}`?")),
         None => error.help("columns are named as in the SELECT list, after AS"),
     }
+}
+
+/// `@key` and `@latest_by` need columns whose values can be compared.
+fn not_comparable(setting: &Spanned<String>, columns: &[Column]) -> Option<Error> {
+    let column = find_column(columns, &setting.value)?;
+    if !crate::hive::is_nested(&column.hive_type) {
+        return None;
+    }
+    let message = format!("`{}` is of type {}, whose values cannot be compared", column.name, column.hive_type);
+    Some(Error::new(Code::TypeMismatch, message).help("name another column").maybe_at(setting.at.clone()))
 }
 
 fn bad_partition(setting: &Spanned<String>, columns: &[Column]) -> Option<Error> {

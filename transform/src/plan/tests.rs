@@ -200,7 +200,7 @@ fn reports_unknown_columns_of_all_settings() {
         dictionary: nope(),
         not_null: nope(),
         unique: nope(),
-        ..Settings::default()
+        ..written(WriteMode::Merge)
     };
     let errors = planned("SELECT status FROM raw.orders", settings).unwrap_err();
     assert_eq!(codes(&errors), ["unknown-column"; 8]);
@@ -215,6 +215,58 @@ fn settings_name_columns_in_any_letter_case() {
     let planned = planned("SELECT status, paid FROM raw.orders", settings).unwrap();
     assert_eq!(planned.partition_keys[0].name, "paid");
     assert_eq!(planned.columns.len(), 1);
+}
+
+#[test]
+fn merging_needs_a_key_and_only_merging_takes_one() {
+    let key = || vec![at_line(1, "-- @key: order_id", "order_id")];
+    let merge = |settings: Settings| Settings { write: written(WriteMode::Merge).write, ..settings };
+    let keyed = || Settings { key: key(), ..Settings::default() };
+    let sql = "-- 1\nSELECT order_id, status FROM raw.orders";
+    assert!(planned(sql, merge(keyed())).is_ok());
+    assert_eq!(codes(&planned(sql, merge(Settings::default())).unwrap_err()), ["bad-value"]);
+    let lonely = planned(sql, keyed()).unwrap_err();
+    assert_eq!((codes(&lonely), place(&lonely[0])), (vec!["bad-value"], (1, 10, 8)));
+    for settings in [
+        Settings { latest_by: Some(at_line(1, "-- @latest_by: status", "status")), ..Settings::default() },
+        Settings { delete_when: Some(at_line(1, "-- @delete_when: true", "true")), ..Settings::default() },
+    ] {
+        assert_eq!(codes(&planned(sql, settings).unwrap_err()), ["bad-value"]);
+    }
+    let total = "SELECT status, count(*) AS n FROM raw.orders GROUP BY status";
+    assert_eq!(
+        codes(&planned(total, merge(Settings { key: key(), ..Settings::default() })).unwrap_err())[1],
+        "not-incremental"
+    );
+    let nested = merge(Settings { key: vec![at_line(1, "-- @key: payload", "payload")], ..Settings::default() });
+    assert_eq!(codes(&planned("SELECT id, payload FROM raw.events", nested).unwrap_err()), ["type-mismatch"]);
+}
+
+#[test]
+fn deletes_by_a_condition_over_a_row() {
+    let settings = |text: &str| Settings {
+        key: vec![at_line(1, "-- @key: order_id", "order_id")],
+        delete_when: Some(at_line(2, &format!("-- @delete_when: {text}"), text)),
+        ..written(WriteMode::Merge)
+    };
+    let sql = "-- 1\n-- 2\nSELECT order_id, status FROM raw.orders";
+    assert!(planned(sql, settings("status = 'gone'")).unwrap().delete_when.is_some());
+    let wrong = planned(sql, settings("staus = 'gone'")).unwrap_err();
+    assert_eq!((codes(&wrong), place(&wrong[0])), (vec!["unknown-column"], (2, 18, 5)));
+    assert_eq!(codes(&planned(sql, settings("order_id")).unwrap_err()), ["type-mismatch"]);
+}
+
+#[test]
+fn overwriting_partitions_needs_partitions_that_the_query_is_computed_by() {
+    let mode = |partition: &[&str]| Settings {
+        write: written(WriteMode::OverwritePartitions).write,
+        ..partitioned_by(partition)
+    };
+    let by_status = "SELECT status, count(*) AS n FROM raw.orders GROUP BY status";
+    assert!(planned(by_status, mode(&["status"])).is_ok());
+    assert_eq!(codes(&planned(by_status, mode(&[])).unwrap_err()), ["bad-value"]);
+    let by_amount = "SELECT max(status) AS status, count(*) AS n FROM raw.orders";
+    assert_eq!(codes(&planned(by_amount, mode(&["status"])).unwrap_err()), ["not-incremental"]);
 }
 
 #[test]

@@ -86,6 +86,9 @@ impl Search<'_> {
         match self.reason {
             Reason::Aggregate => function.over.is_none() && (self.is_aggregate)(&object_name(&function.name)),
             Reason::Window => function.over.is_some(),
+            Reason::CrossesPartitions { .. } => {
+                function.over.is_some() || (self.is_aggregate)(&object_name(&function.name))
+            }
             _ => false,
         }
     }

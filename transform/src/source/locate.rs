@@ -207,6 +207,23 @@ async fn read_parquet(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, columns: 
     Ok(())
 }
 
+/// Bytes of a file's end that hold most footers.
+const FOOTER: usize = 64 << 10;
+
+/// The footer of a Parquet object that unglue wrote, in one request where it is not large.
+///
+/// # Errors
+/// [`Code::BadObject`].
+pub(crate) async fn footer(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<ParquetMetaData> {
+    let mut object = ParquetObject { store: Arc::clone(store), meta: meta.clone() };
+    let reader = ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER));
+    reader.load_and_finish(&mut object, meta.size).await.map_err(|error| {
+        Error::new(Code::BadObject, format!("a file of the table cannot be read: {error}"))
+            .help("rebuild the table with `unglue run --full-refresh`")
+            .in_object(&meta.location, None)
+    })
+}
+
 /// A Parquet object of a store.
 struct ParquetObject {
     store: Arc<dyn ObjectStore>,

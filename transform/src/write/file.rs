@@ -3,7 +3,8 @@
 use std::mem;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
 use datafusion::execution::memory_pool::MemoryReservation;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -16,6 +17,7 @@ use parquet::schema::types::ColumnPath;
 use super::{WriteSpec, statistics};
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::origins::{Counter, KEY, Origin, Origins};
 use crate::settings::{Compression, Settings};
 use crate::stage::{PART_SIZE, Staged, StagedWriter};
 use crate::table::Column;
@@ -80,6 +82,7 @@ pub(super) struct OpenFile {
     staged: StagedWriter,
     sent: u64,
     rows: u64,
+    origins: Counter,
 }
 
 impl OpenFile {
@@ -89,7 +92,7 @@ impl OpenFile {
             ArrowWriterOptions::new().with_properties(spec.properties.as_ref().clone()).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&spec.file_schema), options)
             .map_err(unwritable)?;
-        Ok(Self { writer, staged, sent: 0, rows: 0 })
+        Ok(Self { writer, staged, sent: 0, rows: 0, origins: Counter::default() })
     }
 
     /// Bytes so far, with an estimate for the row group in progress.
@@ -97,8 +100,17 @@ impl OpenFile {
         self.sent + (self.writer.inner().len() + self.writer.in_progress_size()) as u64
     }
 
-    pub(super) async fn write(&mut self, rows: &RecordBatch, memory: &mut MemoryReservation) -> Result<()> {
+    /// Writes rows; `origins` are the numbers of what each was derived from.
+    pub(super) async fn write(
+        &mut self,
+        rows: &RecordBatch,
+        origins: Option<&ArrayRef>,
+        memory: &mut MemoryReservation,
+    ) -> Result<()> {
         self.rows += rows.num_rows() as u64;
+        if let Some(numbers) = origins.and_then(|origins| origins.as_primitive_opt::<Int32Type>()) {
+            self.origins.count(numbers.values().iter().map(|number| number.unsigned_abs()));
+        }
         self.writer.write(rows).map_err(unwritable)?;
         if memory.try_resize(self.writer.memory_size() + self.writer.inner().capacity()).is_err() {
             self.writer.flush().map_err(unwritable)?;
@@ -115,8 +127,11 @@ impl OpenFile {
         self.staged.write(part.into()).await
     }
 
-    /// The staged file, its rows and statistics.
-    pub(super) async fn finish(mut self) -> Result<(Staged, u64, Vec<ColumnStatistics>)> {
+    /// The staged file, its rows and statistics. Rows that were traced have their origins put into the footer.
+    pub(super) async fn finish(mut self, origins: Option<&[Origin]>) -> Result<(Staged, u64, Vec<ColumnStatistics>)> {
+        if let Some(text) = origins.and_then(|names| Origins::new(names, &self.origins).encode()) {
+            self.writer.append_key_value_metadata(KeyValue::new(KEY.to_owned(), text));
+        }
         let metadata = self.writer.finish().map_err(unwritable)?;
         let statistics = statistics::of(&metadata);
         self.send().await?;

@@ -63,6 +63,8 @@ async fn write_rows(
     };
     let spec = WriteSpec {
         file_schema,
+        partition_keys: 1,
+        origins: None,
         properties: Arc::new(properties(settings, &columns(), "run").unwrap()),
         target_file_size: settings.target_file_size.value,
         max_partitions: settings.max_partitions.value,

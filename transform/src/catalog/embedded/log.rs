@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::store::DataRoot;
-use crate::table::{Partition, Table};
+use crate::table::{Partition, PartitionChange, Table};
 
 /// Version of the files' format; a reader refuses any other.
 const FORMAT: u32 = 1;
@@ -50,10 +50,8 @@ struct Checkpoint {
 pub(super) enum Change {
     /// The table's definition.
     Table(Table),
-    /// Partitions added or replaced.
-    Put(Vec<Partition>),
-    /// Partitions removed.
-    Drop(Vec<Values>),
+    /// Partitions added or replaced, and partitions removed.
+    Partitions { put: Vec<Partition>, drop: Vec<Values> },
 }
 
 /// A table and its partitions after some entry.
@@ -98,9 +96,20 @@ impl State {
             .collect()
     }
 
-    /// Those of `values` that are there.
-    pub(super) fn known(&self, values: &[Values]) -> Vec<Values> {
-        values.iter().filter(|values| self.partitions.contains_key(*values)).cloned().collect()
+    /// What is left of changes: those of partitions that are where the change expects them, and that change anything.
+    pub(super) fn effective(&self, changes: &[PartitionChange]) -> (Vec<Partition>, Vec<Values>) {
+        let expected = changes
+            .iter()
+            .filter(|change| self.partitions.get(&change.values).map(|known| &known.location) == change.from.as_ref());
+        let (mut put, mut drop) = (Vec::new(), Vec::new());
+        for change in expected {
+            match &change.to {
+                Some(partition) => put.push(partition.clone()),
+                None if change.from.is_some() => drop.push(change.values.clone()),
+                None => {}
+            }
+        }
+        (self.missing(&put), drop)
     }
 
     /// The entry that would follow, with a checkpoint where one is due.
@@ -108,8 +117,7 @@ impl State {
         let mut entry = Entry { format: FORMAT, ..Entry::default() };
         match change {
             Change::Table(table) => entry.table = Some(table),
-            Change::Put(partitions) => entry.put = partitions,
-            Change::Drop(values) => entry.drop = values,
+            Change::Partitions { put, drop } => (entry.put, entry.drop) = (put, drop),
         }
         if (self.last + 1).is_multiple_of(CHECKPOINT_EVERY) {
             let mut after = self.clone();

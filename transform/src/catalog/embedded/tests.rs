@@ -96,7 +96,8 @@ async fn what_is_already_so_writes_nothing() {
     catalog.put_table(&table).await.unwrap();
     catalog.put_partitions(&table.name, &[partition]).await.unwrap();
     catalog.put_partitions(&table.name, &[]).await.unwrap();
-    catalog.drop_partitions(&table.name, &[vec![Some("b".into())]]).await.unwrap();
+    let gone = PartitionChange { values: vec![Some("b".into())], from: Some("x://b/".into()), to: None };
+    catalog.change_partitions(&table.name, &[gone]).await.unwrap();
     assert_eq!(files(&root).await, before);
 }
 
@@ -111,7 +112,9 @@ async fn a_long_log_reads_like_a_short_one() {
         catalog.put_partitions(&table.name, std::slice::from_ref(&partition)).await.unwrap();
         expected.push(partition);
         if index % 10 == 3 {
-            catalog.drop_partitions(&table.name, &[expected.remove(0).values]).await.unwrap();
+            let gone = expected.remove(0);
+            let gone = PartitionChange { values: gone.values, from: Some(gone.location), to: None };
+            catalog.change_partitions(&table.name, &[gone]).await.unwrap();
         }
         if index == 40 {
             table.description = Some("changed".into());
@@ -168,14 +171,15 @@ async fn a_lost_answer_is_no_conflict() {
     // The storage client tried twice and reports the second try: the entry is there, with our content.
     let state = catalog.state(&first.name).await.unwrap();
     let partition = partition(&first, "a");
-    let entry = log::encode(&state.next(Change::Put(vec![partition.clone()])), &root).unwrap();
+    let entry =
+        log::encode(&state.next(Change::Partitions { put: vec![partition.clone()], drop: Vec::new() }), &root).unwrap();
     let raced = |seen: &State| -> Result<Option<Change>> {
         assert_eq!(seen.last(), 2, "one round is enough");
         let content = entry.clone();
         let path = catalog.entry_path(&first.name, 3).unwrap();
         let store = Arc::clone(root.store());
         futures::executor::block_on(async move { store.put(&path, content.into()).await.unwrap() });
-        Ok(Some(Change::Put(vec![partition.clone()])))
+        Ok(Some(Change::Partitions { put: vec![partition.clone()], drop: Vec::new() }))
     };
     catalog.change(&first.name, raced).await.unwrap();
     assert_eq!(catalog.partitions(&first.name).await.unwrap(), std::slice::from_ref(&partition));

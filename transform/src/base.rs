@@ -1,0 +1,165 @@
+//! What a run starts from: the target as it is, and where its new files go.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt;
+
+use crate::code::Code;
+use crate::error::{Error, Result};
+use crate::inputs::{Input, version_folder};
+use crate::ledger::Ledger;
+use crate::partition;
+use crate::plan::Planned;
+use crate::publish::{Publisher, Settled};
+use crate::record::Basis;
+use crate::store::{DataRoot, storage};
+use crate::table::{Partition, Table};
+use crate::transform::Transform;
+use crate::write::PartitionValues;
+
+/// The state of a target at one version, with nothing of that version left to do.
+pub(crate) struct Base {
+    /// The newest version; 0 where there is none.
+    pub(crate) number: u64,
+    /// The newest version that was not given up.
+    pub(crate) version: Option<Settled>,
+    /// As the catalog has it.
+    pub(crate) table: Option<Table>,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+impl Base {
+    /// Reads the state. A version that is not through yet is carried through.
+    ///
+    /// # Errors
+    /// Those of storage and catalog.
+    pub(crate) async fn find(publisher: &Publisher<'_>) -> Result<Self> {
+        let (ledger, catalog) = (publisher.ledger, publisher.catalog);
+        loop {
+            let number = ledger.newest_version().await?;
+            let mut version = None;
+            for number in (1..=number).rev() {
+                if let Some(settled) = publisher.settle(number).await? {
+                    version = Some(settled);
+                    break;
+                }
+            }
+            let name = publisher.target;
+            let table = catalog.table(name).await?;
+            let is_partitioned = table.as_ref().is_some_and(|table| !table.partition_keys.is_empty());
+            let partitions = if is_partitioned { catalog.partitions(name).await? } else { Vec::new() };
+            if ledger.newest_version().await? == number {
+                return Ok(Self { number, version, table, partitions });
+            }
+        }
+    }
+
+    /// The files of the table; `None` where there is no table.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub(crate) async fn files(&self, root: &DataRoot) -> Result<Option<Input>> {
+        let Some(table) = &self.table else { return Ok(None) };
+        Input::of(root, table.clone(), self.partitions.clone()).await.map(Some)
+    }
+
+    /// The last rebuild of the table.
+    pub(crate) fn basis(&self) -> Option<&Basis> {
+        self.version.as_ref()?.swap.basis.as_ref()
+    }
+}
+
+/// Where a run's files go.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The table's own folder, ending in `/`.
+    pub(crate) location: String,
+    /// Where files of partitions without a place go, ending in `/`.
+    base: String,
+    keys: Vec<String>,
+    /// The places of partitions that are added to.
+    partitions: BTreeMap<PartitionValues, String>,
+}
+
+impl Target {
+    /// The places for a run that adds to what is there.
+    pub(crate) fn adding(location: String, planned: &Planned, base: &Base) -> Self {
+        let own = match (&base.table, &base.version) {
+            (Some(table), _) if table.partition_keys.is_empty() => table.location.clone(),
+            // A partition that was dropped by a version may have left files behind in the table's own folder.
+            (_, Some(version)) => format!("{location}{}/", version_folder(&version.run_id)),
+            _ => location.clone(),
+        };
+        let places = base.partitions.iter().map(|p| (p.values.clone(), with_slash(&p.location)));
+        Self { location, base: with_slash(&own), keys: keys(planned), partitions: places.collect() }
+    }
+
+    /// The places for a run that replaces: a folder of its own.
+    pub(crate) fn replacing(location: String, planned: &Planned, run_id: &str) -> Self {
+        let base = format!("{location}{}/", version_folder(run_id));
+        Self { location, base, keys: keys(planned), partitions: BTreeMap::new() }
+    }
+
+    /// URL of the folder for a partition's files, ending in `/`.
+    pub(crate) fn folder(&self, values: &[Option<String>]) -> String {
+        match self.partitions.get(values) {
+            Some(place) => place.clone(),
+            None if values.is_empty() => self.base.clone(),
+            None => format!("{}{}/", self.base, partition::encode_path(&self.keys, values)),
+        }
+    }
+}
+
+fn keys(planned: &Planned) -> Vec<String> {
+    planned.partition_keys.iter().map(|key| key.name.clone()).collect()
+}
+
+/// The folder of a transform's table, ending in `/`.
+///
+/// # Errors
+/// [`Code::BadValue`] for an `@location` in another bucket.
+pub(crate) fn location(root: &DataRoot, transform: &Transform) -> Result<String> {
+    let Some(written) = &transform.settings.location else { return Ok(root.table_location(&transform.target)) };
+    match root.path_of(&written.value) {
+        Ok(_) => Ok(with_slash(&written.value)),
+        Err(error) => Err(Error::new(Code::BadValue, error.message)
+            .maybe_at(written.at.clone())
+            .help("name a folder of the data folder's bucket")),
+    }
+}
+
+/// A table that is new to the catalog gets a folder of its own: what lies there already is someone else's.
+///
+/// # Errors
+/// [`Code::ForeignTable`] with the first object.
+pub(crate) async fn unused(
+    root: &DataRoot,
+    ledger: &Ledger,
+    transform: &Transform,
+    location: &str,
+    run_id: &str,
+) -> Result<()> {
+    if !ledger.is_first(run_id).await? {
+        return Ok(());
+    }
+    let folder = root.path_of(location)?;
+    // Another process may be publishing the same run just now.
+    let ours = format!("part-{run_id}-");
+    let mut foreign = root.store().list(Some(&folder)).try_filter(|meta| {
+        let is_ours = meta.location.filename().is_some_and(|name| name.starts_with(&ours));
+        std::future::ready(!is_ours)
+    });
+    match foreign.try_next().await.map_err(|error| storage(location, error))? {
+        None => Ok(()),
+        Some(meta) => Err(Error::new(
+            Code::ForeignTable,
+            format!("the folder of the new table `{}` holds objects already", transform.target),
+        )
+        .help("rename the SQL file, or move the objects to the folder of another table")
+        .in_object(meta.location, None)),
+    }
+}
+
+pub(crate) fn with_slash(url: &str) -> String {
+    if url.ends_with('/') { url.to_owned() } else { format!("{url}/") }
+}

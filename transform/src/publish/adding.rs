@@ -1,0 +1,92 @@
+//! Runs that add files to a table.
+
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use super::{Publisher, Settled};
+use crate::base::with_slash;
+use crate::error::{Error, Result};
+use crate::inputs::version_folder;
+use crate::partition;
+use crate::record::{Commit, Done};
+use crate::store::storage;
+use crate::table::{Partition, PartitionChange};
+use crate::write::WrittenFile;
+
+impl Publisher<'_> {
+    pub(super) async fn add(&self, run_id: &str, commit: &Commit) -> Result<Done> {
+        if !self.publish(run_id, commit).await? {
+            return self.give_way(run_id, commit).await;
+        }
+        // Versions of the table may come while its files are being added: what they account for is not added to them.
+        let mut files: Vec<&WrittenFile> = commit.files.iter().collect();
+        let mut known = commit.base;
+        loop {
+            let newest = self.ledger.newest_version().await?;
+            let mut place = None;
+            for number in known + 1..=newest {
+                let Some(Settled { run_id, swap, .. }) = self.settle(number).await? else { continue };
+                files.retain(|file| !swap.accounts_for(file_name(&file.staged.path), &commit.receipt.inputs));
+                place = Some(format!("{}{}/", commit.table.location, version_folder(&run_id)));
+            }
+            known = newest;
+            self.show(commit, &files, place.as_deref()).await?;
+            if self.ledger.newest_version().await? == newest {
+                return self.succeed(run_id, commit).await;
+            }
+        }
+    }
+
+    /// Has the catalog show files. Those that lie elsewhere than their partition (or table) does by now are copied there.
+    ///
+    /// `place` is where partitions without a place get one, if not where the run meant them to be.
+    async fn show(&self, commit: &Commit, files: &[&WrittenFile], place: Option<&str>) -> Result<()> {
+        self.put_table(commit).await?;
+        self.add_partitions(commit, files, place).await?;
+        let homes = self.homes(commit).await?;
+        for file in files {
+            if let Some(home) = homes.get(&file.partition) {
+                self.bring(&file.staged.path, home).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_partitions(&self, commit: &Commit, files: &[&WrittenFile], place: Option<&str>) -> Result<()> {
+        let keys: Vec<&str> = commit.table.partition_keys.iter().map(|key| key.name.as_str()).collect();
+        let has_files = |partition: &&Partition| files.iter().any(|file| file.partition == partition.values);
+        let added = commit.partitions.iter().filter(has_files).map(|partition| {
+            let location = match place {
+                Some(place) => format!("{place}{}/", partition::encode_path(&keys, &partition.values)),
+                None => partition.location.clone(),
+            };
+            let to = Some(Partition { location, ..partition.clone() });
+            PartitionChange { values: partition.values.clone(), from: None, to }
+        });
+        let added: Vec<PartitionChange> = added.collect();
+        if added.is_empty() { Ok(()) } else { self.catalog.change_partitions(self.target, &added).await }
+    }
+
+    /// Copies a file of ours into a folder under its own name, if it is not there.
+    pub(super) async fn bring(&self, path: &str, folder: &str) -> Result<()> {
+        let to = self.root.path_of(&format!("{}{}", with_slash(folder), file_name(path)))?;
+        if to.as_ref() == path {
+            return Ok(());
+        }
+        let from = Path::parse(path).map_err(|error| Error::new(crate::Code::Internal, error.to_string()))?;
+        let store = self.root.store();
+        let copied = match store.copy_if_not_exists(&from, &to).await {
+            // The same bytes: to write them once more changes nothing.
+            Err(object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. }) => {
+                store.copy(&from, &to).await
+            }
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(()),
+            outcome => outcome,
+        };
+        copied.map_err(|error| storage(&self.root.url(&from), error))
+    }
+}
+
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

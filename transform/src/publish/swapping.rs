@@ -1,0 +1,165 @@
+//! Runs that replace partitions, or a whole table, by a new version.
+
+use std::collections::BTreeMap;
+
+use super::Publisher;
+use super::adding::file_name;
+use crate::error::Result;
+use crate::inputs::{Input, run_of_file, version_folder};
+use crate::partition;
+use crate::record::{Commit, Done, Swap, Version};
+use crate::table::{Partition, PartitionChange, Table};
+use crate::write::PartitionValues;
+
+impl Publisher<'_> {
+    pub(super) async fn swap(&self, run_id: &str, commit: &Commit, swap: &Swap) -> Result<Done> {
+        let Some(number) = self.take_version(run_id, commit, swap).await? else {
+            return self.give_way(run_id, commit).await;
+        };
+        if !self.publish(run_id, commit).await? {
+            return self.give_way(run_id, commit).await;
+        }
+        // A newer version begins when this one is through: then the catalog must not go back to it.
+        if self.ledger.newest_version().await? == number {
+            let carried = self.carry_over(run_id, commit, swap).await?;
+            self.replace(run_id, number, commit, swap, carried).await?;
+        }
+        self.succeed(run_id, commit).await
+    }
+
+    /// The run's version number: the one after its base, or a later one if those between have nothing to do with it.
+    /// `None` if the run was overtaken.
+    async fn take_version(&self, run_id: &str, commit: &Commit, swap: &Swap) -> Result<Option<u64>> {
+        let version = Version { run_id: run_id.to_owned(), basis: swap.basis.clone() };
+        for number in commit.base + 1.. {
+            let winner = self.ledger.put_version(number, &version).await?;
+            if winner == run_id {
+                return Ok(Some(number));
+            }
+            // A version begins when the one before it is through.
+            let Some(other) = self.settle(number).await? else { continue };
+            let touched = swap.touches(&commit.partitions);
+            let apart = touched.is_disjoint(&other.swap.touches(&other.commit.partitions));
+            if !(apart && swap.commutes && other.swap.commutes) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Files that runs added to the replaced places without this version knowing: they are copied to the new ones.
+    ///
+    /// Returns the partitions that have only such files.
+    async fn carry_over(&self, run_id: &str, commit: &Commit, swap: &Swap) -> Result<Vec<Partition>> {
+        let Some(table) = self.catalog.table(self.target).await? else { return Ok(Vec::new()) };
+        let mut places = swap.places();
+        let is_partitioned = !commit.table.partition_keys.is_empty();
+        let known = if is_partitioned { self.catalog.partitions(self.target).await? } else { Vec::new() };
+        let new = new_places(commit);
+        if swap.whole {
+            let others = known
+                .iter()
+                .filter(|known| !new.contains_key(&known.values) && !is_in_version(&known.location, run_id));
+            places.extend(others.map(|partition| (&partition.values, partition.location.as_str())));
+        }
+        let listed = places.iter().map(|(values, location)| Partition {
+            values: (*values).clone(),
+            location: (*location).to_owned(),
+            parameters: BTreeMap::new(),
+        });
+        let listed: Vec<Partition> = listed.collect();
+        if listed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let place = match (&listed[..], is_partitioned) {
+            ([own], false) => Table { location: own.location.clone(), ..table },
+            _ => table,
+        };
+        let mut added = BTreeMap::new();
+        let mut carried: BTreeMap<PartitionValues, Partition> = BTreeMap::new();
+        for object in Input::of(self.root, place, listed.clone()).await?.objects {
+            let path = object.meta.location.as_ref();
+            let Some(adder) = run_of_file(file_name(path)).filter(|adder| *adder != run_id) else { continue };
+            if !added.contains_key(adder) {
+                let commit = self.ledger.commit(adder).await?;
+                added.insert(adder.to_owned(), commit.filter(|commit| commit.swap.is_none()));
+            }
+            let Some(Some(other)) = added.get(adder) else { continue };
+            if swap.accounts_for(file_name(path), &other.receipt.inputs) {
+                continue;
+            }
+            let values = object.partition.as_ref();
+            let home = match new.get(values) {
+                Some(home) => (*home).to_owned(),
+                None => {
+                    let home = fresh_place(run_id, commit, values);
+                    let partition =
+                        Partition { values: values.clone(), location: home.clone(), parameters: BTreeMap::new() };
+                    carried.insert(values.clone(), partition);
+                    home
+                }
+            };
+            self.bring(path, &home).await?;
+        }
+        Ok(carried.into_values().collect())
+    }
+
+    /// Moves the catalog to the version, each partition from where it was.
+    async fn replace(
+        &self,
+        run_id: &str,
+        number: u64,
+        commit: &Commit,
+        swap: &Swap,
+        carried: Vec<Partition>,
+    ) -> Result<()> {
+        self.put_table_while(commit, Some(number)).await?;
+        if commit.table.partition_keys.is_empty() {
+            return Ok(());
+        }
+        let known = self.homes(commit).await?;
+        let mut wanted: BTreeMap<&PartitionValues, Option<&Partition>> = BTreeMap::new();
+        if swap.whole {
+            wanted.extend(known.keys().map(|values| (values, None)));
+        }
+        wanted.extend(swap.vanished.iter().map(|values| (values, None)));
+        // What lies in this version's folder was added to it since, by runs that know it.
+        wanted.retain(|values, _| known.get(*values).is_none_or(|location| !is_in_version(location, run_id)));
+        let put = commit.partitions.iter().chain(&carried);
+        wanted.extend(put.map(|partition| (&partition.values, Some(partition))));
+        let changes: Vec<PartitionChange> = wanted
+            .into_iter()
+            .map(|(values, to)| PartitionChange {
+                values: values.clone(),
+                from: known.get(values).cloned(),
+                to: to.cloned(),
+            })
+            .filter(|change| change.from.as_ref() != change.to.as_ref().map(|to| &to.location))
+            .collect();
+        // Looked up after reading the places that the changes expect: a newer version moves them.
+        if changes.is_empty() || self.ledger.newest_version().await? != number {
+            return Ok(());
+        }
+        self.catalog.change_partitions(self.target, &changes).await
+    }
+}
+
+/// Where a version's partitions (or the table) are.
+fn new_places(commit: &Commit) -> BTreeMap<&PartitionValues, &str> {
+    static WHOLE: PartitionValues = Vec::new();
+    if commit.table.partition_keys.is_empty() {
+        return BTreeMap::from([(&WHOLE, commit.table.location.as_str())]);
+    }
+    commit.partitions.iter().map(|partition| (&partition.values, partition.location.as_str())).collect()
+}
+
+/// Whether a location lies in the folder of a run's version.
+fn is_in_version(location: &str, run_id: &str) -> bool {
+    location.contains(&format!("/{}/", version_folder(run_id)))
+}
+
+/// The place of a partition in a version that has no rows of its own for it.
+fn fresh_place(run_id: &str, commit: &Commit, values: &[Option<String>]) -> String {
+    let keys: Vec<&str> = commit.table.partition_keys.iter().map(|key| key.name.as_str()).collect();
+    format!("{}{}/{}/", commit.table.location, version_folder(run_id), partition::encode_path(&keys, values))
+}
