@@ -1,5 +1,6 @@
 //! The engine of unglue: plain SQL files in, partitioned Parquet out.
 
+mod case;
 mod catalog;
 mod check;
 mod checks;
@@ -44,6 +45,7 @@ mod table;
 mod transform;
 mod write;
 
+pub use case::{Case, CaseOutcome, Difference, ExpectedAt, KnownColumns, RowDifference, Tested, cases, known_columns};
 #[cfg(any(test, feature = "testing"))]
 pub use catalog::contract::contract as catalog_contract;
 pub use catalog::{Catalog, EmbeddedCatalog};
