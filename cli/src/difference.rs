@@ -29,9 +29,10 @@ pub(crate) fn lines(difference: &Difference) -> Vec<String> {
     let rows = &difference.rows[..difference.rows.len().min(SHOWN)];
     let mut table: Vec<Line> = vec![Line::Row("", difference.columns.clone())];
     for row in rows {
-        if let Some(at) = &row.at {
-            table.push(Line::Text(format!("--> {}:{}", at.file, at.line)));
-        }
+        table.push(Line::Text(match &row.at {
+            Some(at) => format!("--> {}:{}", at.file, at.line),
+            None => "--> expected by no line".to_owned(),
+        }));
         let is_different = |column: &String| row.differing.contains(column);
         let different: Vec<bool> = difference.columns.iter().map(is_different).collect();
         let cells = |values: &[Option<String>]| {

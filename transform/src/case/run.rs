@@ -17,7 +17,7 @@ use crate::inputs::{Input, InputObject};
 use crate::project::Project;
 use crate::runtime::Limits;
 use crate::source::fields;
-use crate::table::{Column, Table};
+use crate::table::{Column, Table, TableName};
 use crate::transform::SourceFile;
 
 /// Memory of a case's query: its rows are few.
@@ -29,12 +29,16 @@ impl Case {
     pub async fn run(self, project: &Project, known: &KnownColumns, temp: PathBuf) -> Tested {
         let Self { transform: name, name: case, folder, content } = self;
         let outcome = match (content, project.transform(&name)) {
-            (Content::Wrong(errors), _) => CaseOutcome::Failed { errors },
+            (Content::Wrong(errors), _) => CaseOutcome::Failed { errors: placed(errors, &name, &folder) },
             (Content::Whole { rows, expectation }, Some(transform)) => {
                 // One core, so that a case comes out the same on any machine.
                 let limits = Limits { memory: MEMORY, temp, cores: 1 };
                 let sandbox = Sandbox::new(transform, rows, limits);
-                outcome(Box::pin(test(&sandbox, known, &folder, &expectation)).await, &name.to_string())
+                match Box::pin(test(&sandbox, known, &folder, &expectation)).await {
+                    Ok(None) => CaseOutcome::Passed,
+                    Ok(Some(difference)) => CaseOutcome::Differs { difference },
+                    Err(errors) => CaseOutcome::Failed { errors: placed(errors, &name, &folder) },
+                }
             }
             (Content::Untestable, _) | (_, None) => CaseOutcome::NotRun,
         };
@@ -42,16 +46,16 @@ impl Case {
     }
 }
 
-fn outcome(tested: Result<Option<Difference>, Vec<Error>>, transform: &str) -> CaseOutcome {
-    match tested {
-        Ok(None) => CaseOutcome::Passed,
-        Ok(Some(difference)) => CaseOutcome::Differs { difference },
-        Err(errors) => {
-            CaseOutcome::Failed { errors: errors.into_iter().map(|error| error.in_transform(transform)).collect() }
-        }
-    }
+/// The errors with the transform's name, and with the case's folder where they have no place.
+fn placed(errors: Vec<Error>, transform: &TableName, folder: &str) -> Vec<Error> {
+    let place = |error: Error| match (&error.at, &error.object) {
+        (None, None) => error.in_transform(transform).in_object(folder, None),
+        _ => error.in_transform(transform),
+    };
+    errors.into_iter().map(place).collect()
 }
 
+/// What differs from what is expected; `None` if nothing does.
 async fn test(
     sandbox: &Sandbox,
     known: &KnownColumns,

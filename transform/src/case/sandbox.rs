@@ -104,17 +104,12 @@ impl Sandbox {
 
     /// A column may be unknown only because the rows of the case lack it.
     fn of_columns(&self, error: Error, known: &KnownColumns) -> Error {
-        let told: Vec<&str> = self
-            .rows
-            .iter()
-            .filter(|(name, _)| !known.contains_key(*name))
-            .map(|(_, file)| file.path.as_str())
-            .collect();
+        let told: Vec<String> =
+            self.rows.keys().filter(|name| !known.contains_key(name)).map(|name| format!("`{name}`")).collect();
         if error.code != Code::UnknownColumn || told.is_empty() {
             return error;
         }
-        let hint =
-            format!("only the columns of `{}` are known, because the catalog has no such table", told.join("`, `"));
+        let hint = format!("the columns of {} are those of the test's own rows", told.join(" and "));
         let help = error.help.as_ref().map_or_else(|| hint.clone(), |help| format!("{help}; {hint}"));
         error.help(help)
     }

@@ -62,7 +62,7 @@ fn csv(file: &SourceFile, delimiter: char) -> Result<Survey> {
     let mut columns: Vec<(String, Location)> = Vec::new();
     for (index, field) in header.iter().enumerate() {
         let name = field.trim().to_lowercase();
-        let at = header_place(file, header_line, &header[..=index]);
+        let at = header_place(file, header_line, &header[..=index], delimiter);
         let (wrong, help) = if name.is_empty() {
             (format!("column {} of the header has no name", index + 1), "name it, or remove it from all records")
         } else if columns.iter().any(|(known, _)| *known == name) {
@@ -117,14 +117,15 @@ fn csv_records(file: &SourceFile, options: &CsvOptions) -> Result<Vec<(usize, Ve
 }
 
 /// The place of the last of some fields of a header.
-fn header_place(file: &SourceFile, line: usize, fields: &[String]) -> Location {
+fn header_place(file: &SourceFile, line: usize, fields: &[String], delimiter: char) -> Location {
     let whole = whole_line(file, line);
-    let (mut start, mut end) = (0, 0);
+    let (mut start, mut end, mut next) = (0, 0, 0);
     for field in fields {
-        if let Some(found) = whole.text[end..].find(field.as_str()) {
-            start = end + found;
-            end = start + field.len();
-        }
+        // A field with doubled quotes is not found as it is.
+        let found = whole.text[next..].find(field.as_str()).map(|found| next + found);
+        start = found.unwrap_or(next);
+        end = found.map_or(next, |found| found + field.len());
+        next = whole.text[end..].find(delimiter).map_or(whole.text.len(), |found| end + found + delimiter.len_utf8());
     }
     location(file, line, whole.text[..start].chars().count() + 1, whole.text[start..end].chars().count())
 }
