@@ -1,7 +1,7 @@
 # The commands of the project. `make demo` and `make test` do all of their own set-up.
 #
 #   make demo     builds the program and runs the main job on sample data, three times
-#   make test     checks everything: format, lints, tests, docs, layering, and the tables against DuckDB
+#   make test     checks everything: format, lints, tests, docs, layering, tests of the SQL, and the tables against DuckDB
 #   make audit    licences, sources and duplicate versions of dependencies; unused dependencies
 #   make build    the release build
 
@@ -19,7 +19,7 @@ DEMO := demo/data
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint unit docs layering s3 oracle audit build debug
+.PHONY: help demo test lint unit docs layering sql s3 oracle audit build debug
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,9 +53,9 @@ debug:
 
 # A snapshot that differs is a failure, never an update.
 test: export INSTA_UPDATE := no
-test: lint unit docs layering s3 oracle
+test: lint unit docs layering sql s3 oracle
 	$(call heading,All passed)
-	@echo "format and lints · unit and integration tests · docs · layering and file lengths · S3 server · tables against DuckDB"
+	@echo "format and lints · unit and integration tests · docs · layering and file lengths · tests of the SQL · S3 server · tables against DuckDB"
 
 lint:
 	$(call heading,Format and lints)
@@ -81,6 +81,10 @@ docs:
 layering:
 	$(call heading,Layering and file lengths)
 	tests/layering.sh
+
+sql: debug
+	$(call heading,Tests of the SQL)
+	$(UNGLUE) test
 
 s3: .venv/installed
 	$(call heading,S3 server of the tests)

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+/// The data folder, unless another is named.
+pub(crate) const DEFAULT_DATA: &str = "./data";
+
 /// Plain SQL files, run on new objects, into partitioned Parquet tables.
 #[derive(Debug, Parser)]
 #[command(name = "unglue", version, max_term_width = 100)]
@@ -13,7 +16,7 @@ pub(crate) struct Args {
     pub(crate) project: PathBuf,
 
     /// Data folder: a local folder or `s3://bucket/prefix`
-    #[arg(long, global = true, default_value = "./data", value_name = "URL", env = "UNGLUE_DATA")]
+    #[arg(long, global = true, default_value = DEFAULT_DATA, value_name = "URL", env = "UNGLUE_DATA")]
     pub(crate) data: String,
 
     /// Where tables are recorded
@@ -77,6 +80,12 @@ pub(crate) enum Verb {
         /// Rebuild the tables from all of their source
         #[arg(long)]
         full_refresh: bool,
+    },
+    /// Test the SQL on the rows in `sql/<database>/<table>.test/`
+    Test {
+        /// Transforms, `database.table` or the table alone; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
     },
     /// Say what an error code means and how to mend it
     Explain {

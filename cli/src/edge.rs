@@ -1,6 +1,6 @@
 //! The edge: the only place that reads the environment, the clock and the machine.
 
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::{env, fs, io};
 
@@ -92,16 +92,24 @@ fn s3(rest: &str) -> Result<DataRoot> {
     ))
 }
 
-fn limits(args: &Args) -> Result<Limits> {
+/// The folder for temporary files.
+///
+/// # Errors
+/// [`Code::NotFound`] if there is none.
+pub(crate) fn temp(args: &Args) -> Result<PathBuf> {
     let temp = args.temp.clone().unwrap_or_else(env::temp_dir);
     if !temp.is_dir() {
         let message = format!("the folder for temporary files `{}` does not exist", temp.display());
         return Err(Error::new(Code::NotFound, message).help("create it, or name another with `--temp`"));
     }
+    Ok(temp)
+}
+
+fn limits(args: &Args) -> Result<Limits> {
     let memory = args.memory.unwrap_or_else(|| (free_memory().unwrap_or(FALLBACK_MEMORY) / 10 * 6).max(LEAST_MEMORY));
     Ok(Limits {
         memory: usize::try_from(memory).unwrap_or(usize::MAX),
-        temp,
+        temp: temp(args)?,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     })
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod diagnostic;
+mod difference;
 mod edge;
 mod folder;
 mod progress;

@@ -43,7 +43,7 @@ impl Screen {
     }
 
     /// Errors as people read them, on stderr.
-    pub(crate) fn errors(&mut self, errors: &[Error]) {
+    pub(crate) fn errors<'a>(&mut self, errors: impl IntoIterator<Item = &'a Error>) {
         for error in errors {
             self.note(format!("{}\n", diagnostic::render(error, self.colour)));
         }

@@ -6,6 +6,7 @@ mod explain;
 mod init;
 mod plan;
 mod run;
+mod test;
 
 use std::collections::BTreeSet;
 
@@ -37,6 +38,7 @@ pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict
         Verb::Check { format } => check::check(args, *format, screen).await,
         Verb::Plan { names, arrival } => plan::plan(args, names, arrival, screen).await,
         Verb::Run { names, full_refresh } => run::run(args, names, *full_refresh, screen).await,
+        Verb::Test { names } => test::test(args, names, screen).await,
         Verb::Explain { code } => explain::explain(code.as_deref(), screen),
     }
 }

@@ -1,5 +1,6 @@
 //! One snapshot for each error code, of what the program prints when it really happens.
 
+mod fixture;
 mod input;
 mod query;
 mod source;

@@ -16,4 +16,5 @@ mod json;
 mod output;
 mod project;
 mod run;
+mod tests_of_sql;
 mod usage;

@@ -39,11 +39,13 @@ fn rows(project: &Project, folder: &str) -> Vec<String> {
 fn a_new_project_works_at_once() {
     let project = Project::empty();
     insta::assert_snapshot!("init", project.run(["init"]));
+    insta::assert_snapshot!("init_test_before_data_is_known", project.run(["test"]));
     insta::assert_snapshot!("init_check_before_data_is_known", project.check());
     insta::assert_snapshot!("init_plan_before_data_is_known", project.run(["plan"]));
     insta::assert_snapshot!("init_run", project.run(["run"]));
     insta::assert_snapshot!("init_run_again", project.run(["run"]));
     insta::assert_snapshot!("init_check", project.check());
+    insta::assert_snapshot!("init_test", project.run(["test"]));
     insta::assert_snapshot!("init_again", project.run(["init"]));
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::project::Project;
 
-const VERBS: [&str; 6] = ["init", "catalog", "check", "plan", "run", "explain"];
+const VERBS: [&str; 7] = ["init", "catalog", "check", "plan", "run", "test", "explain"];
 
 #[test]
 fn help() {
@@ -50,6 +50,8 @@ fn wrong_usage() {
         &["explain", "unknown-colum"],
         &["explain", "one", "two"],
         &["plan", "sales.ordres"],
+        &["test", "sales.ordres"],
+        &["test", "--data", "nowhere"],
         &["init", "--project", "a-file"],
     ];
     let outputs: Vec<String> = calls
@@ -68,8 +70,10 @@ fn wrong_usage() {
 fn exit_codes_of_every_verb() {
     let right = Project::cataloged();
     right.write("sql/sales/orders.sql", "SELECT order_id FROM raw.orders\n");
+    right.write("sql/sales/orders.test/all/expect.csv", "order_id\n");
     let wrong = Project::cataloged();
     wrong.write("sql/sales/orders.sql", "SELECT custmer_id FROM raw.orders\n");
+    wrong.write("sql/sales/orders.test/all/expect.csv", "order_id\n");
     wrong.write("data/raw/photos/cat.jpg", "a picture");
     let without_data = Project::empty();
     without_data.write("sql/sales/orders.sql", "SELECT order_id FROM raw.orders\n");
@@ -85,6 +89,8 @@ fn exit_codes_of_every_verb() {
         (&["plan", "--json"], [0, 1, 2]),
         (&["run"], [0, 1, 2]),
         (&["run", "--json"], [0, 1, 2]),
+        (&["test"], [0, 1, 0]),
+        (&["test", "--json"], [0, 1, 0]),
         (&["explain", "syntax"], [0, 0, 0]),
     ] {
         for (project, code) in [&right, &wrong, &without_data].into_iter().zip(codes) {

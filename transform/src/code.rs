@@ -54,7 +54,7 @@ codes! {
     BadPath "bad-path" Project
         "A SQL file does not lie at `sql/<database>/<table>.sql`, or a folder or file name is not a valid name.\n\nThe path names the table that the file produces. Names are lower-case letters, digits and `_`, and begin with a letter or `_`, as the Glue Data Catalog and Athena expect."
     NotUtf8 "not-utf8" Project
-        "A SQL or TOML file is not UTF-8 text.\n\nSave the file as UTF-8; a byte order mark is allowed."
+        "A SQL or TOML file, or a file of a test, is not UTF-8 text.\n\nSave the file as UTF-8; a byte order mark is allowed."
     DuplicateTarget "duplicate-target" Project
         "Two files produce the same table, for example because their names differ only by letter case.\n\nRename or remove one of them."
     DependencyCycle "dependency-cycle" Project
@@ -112,6 +112,13 @@ codes! {
         "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild with `unglue run --full-refresh`, or the former definition."
     ForeignTable "foreign-table" Project
         "The table that a transform should produce exists already and was not made by it.\n\nunglue never writes into a table that is not its own. Rename the SQL file."
+    // Tests of transforms.
+    BadTest "bad-test" Project
+        "A folder of tests does not hold what `unglue test` needs.\n\nA test case is a folder `sql/<database>/<table>.test/<case>/`. In it lie one file of rows for each table that the query reads, `<database>.<table>.csv` (or `.jsonl`), and one file that says what is expected: `expect.csv` (or `.jsonl`) with rows, or `expect.error` with the code of an error. Files of rows in `<table>.test/` itself serve all of its cases."
+    BadFixture "bad-fixture" Project
+        "A file of a test case cannot be read.\n\nCSV begins with a header that names each column once, and every record has as many fields. JSON has one object a line. The columns are those of the table, or of the query's result for expected rows, and the values are of their types: `unglue check` and `unglue catalog show` say which they are."
+    TestFailed "test-failed" Project
+        "A test case expects an error, and the query gave rows or another error.\n\nCorrect the query or its header, or what `expect.error` says: the code of an error on the first line, and on further lines, if wanted, texts that its message must contain."
     // Input data.
     BadRecord "bad-record" Data
         "A row of a CSV or JSON object cannot be read as the table declares: too few or too many fields, a value of another type, broken JSON.\n\nThe message names the object and the line. Mend the object and upload it again; the table is as it was before the run."

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod base;
+mod case;
 mod catalog;
 mod check;
 mod checks;
@@ -50,6 +51,7 @@ mod trace;
 mod transform;
 mod write;
 
+pub use case::{Case, CaseOutcome, Difference, ExpectedAt, KnownColumns, RowDifference, Tested, cases, known_columns};
 #[cfg(any(test, feature = "testing"))]
 pub use catalog::contract::contract as catalog_contract;
 pub use catalog::{Catalog, EmbeddedCatalog};

@@ -51,6 +51,11 @@ impl Project {
         reading.finish()
     }
 
+    /// A project of one transform that is known to be sound.
+    pub(crate) fn of(transform: Transform) -> Self {
+        Self { transforms: vec![transform], ..Self::default() }
+    }
+
     /// The transforms, each after those whose tables it reads, otherwise by name.
     pub fn transforms(&self) -> &[Transform] {
         &self.transforms
@@ -114,7 +119,7 @@ impl Project {
     }
 }
 
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Defaults of one `unglue.toml`.
 struct Defaults {
@@ -241,7 +246,7 @@ fn in_target(error: Error, target: Option<&TableName>) -> Error {
     }
 }
 
-fn not_utf8(path: String, bytes: &[u8], valid: usize) -> Error {
+pub(crate) fn not_utf8(path: String, bytes: &[u8], valid: usize) -> Error {
     let mark = if bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) { BYTE_ORDER_MARK.len() } else { 0 };
     let before = String::from_utf8_lossy(&bytes[mark..valid]);
     let line = before.matches('\n').count() + 1;

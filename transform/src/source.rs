@@ -31,7 +31,9 @@ use crate::inputs::{Input, InputObject, PartitionValues};
 use crate::partition;
 use crate::table::{Column, Format, Table};
 
-pub(crate) use locate::{first_unreadable_parquet, footer};
+pub(crate) use locate::{csv_fields, first_unreadable_parquet, footer};
+pub(crate) use records::Splitter;
+pub(crate) use text::{UNCLOSED, symbols};
 
 /// The Arrow schema of a table: its columns, then its partition keys.
 pub(crate) fn table_schema(table: &Table) -> SchemaRef {

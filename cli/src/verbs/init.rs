@@ -23,6 +23,11 @@ files! {
     "sql/marts/customer_value.sql" <- "sql/marts/customer_value.sql",
     "sql/marts/revenue_daily.sql" <- "sql/marts/revenue_daily.sql",
     "sql/sales/orders.sql" <- "sql/sales/orders.sql",
+    "sql/sales/orders.test/a_negative_amount_is_refused/expect.error" <- "sql/sales/orders.test/a_negative_amount_is_refused/expect.error",
+    "sql/sales/orders.test/a_negative_amount_is_refused/raw.orders.csv" <- "sql/sales/orders.test/a_negative_amount_is_refused/raw.orders.csv",
+    "sql/sales/orders.test/cleaned_and_enriched/expect.csv" <- "sql/sales/orders.test/cleaned_and_enriched/expect.csv",
+    "sql/sales/orders.test/cleaned_and_enriched/raw.orders.csv" <- "sql/sales/orders.test/cleaned_and_enriched/raw.orders.csv",
+    "sql/sales/orders.test/raw.customers.csv" <- "sql/sales/orders.test/raw.customers.csv",
 }
 
 /// Writes a small working project. Files that exist are never touched: if there is one, nothing is written.
@@ -42,7 +47,7 @@ pub(super) fn init(args: &Args, screen: &mut Screen) -> Result<Verdict> {
         write(&args.project.join(file), text)?;
         screen.line(*file);
     }
-    screen.note(format!("{} written; now try `unglue run`", count(FILES.len() as u64, "file")));
+    screen.note(format!("{} written; now try `unglue test` and `unglue run`", count(FILES.len() as u64, "file")));
     Ok(Verdict::Clean)
 }
 

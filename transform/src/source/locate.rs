@@ -160,7 +160,7 @@ fn decode(mut decoder: RecordDecoder, mut bytes: &[u8]) -> Result<(), ArrowError
 }
 
 /// The fields of one CSV record; `None` for a blank line or bytes that are not UTF-8.
-pub(super) fn csv_fields(record: &[u8], options: &CsvOptions) -> Option<Vec<String>> {
+pub(crate) fn csv_fields(record: &[u8], options: &CsvOptions) -> Option<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .delimiter(options.delimiter as u8)

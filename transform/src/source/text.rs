@@ -35,7 +35,7 @@ use crate::store::storage;
 use crate::table::{CsvOptions, Format, Table};
 
 /// What is wrong with a CSV record that only the end of its object ends.
-pub(super) const UNCLOSED: &str = "the record opens a quote that is never closed";
+pub(crate) const UNCLOSED: &str = "the record opens a quote that is never closed";
 
 /// DataFusion's description of a scan over CSV or JSON lines.
 #[derive(Debug, Clone)]
@@ -260,7 +260,7 @@ fn byte(symbol: char) -> Result<u8> {
 }
 
 /// The symbols that cut a CSV object into records.
-pub(super) fn symbols(options: &CsvOptions) -> Result<Symbols> {
+pub(crate) fn symbols(options: &CsvOptions) -> Result<Symbols> {
     Ok(Symbols { delimiter: byte(options.delimiter)?, quote: byte(options.quote)? })
 }
 
