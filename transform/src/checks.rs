@@ -13,6 +13,7 @@ use crate::code::Code;
 use crate::error::{Error, Location, Result};
 use crate::failure::of_execution;
 use crate::settings::Settings;
+use crate::trace::HIDDEN;
 
 /// One check, ready to run.
 pub(crate) struct Check {
@@ -80,7 +81,8 @@ impl Check {
 /// The first values of a row, as people read them.
 fn row(batch: &RecordBatch, row: usize) -> String {
     let schema = batch.schema();
-    let values = schema.fields().iter().zip(batch.columns()).take(6).map(|(field, column)| {
+    let own = schema.fields().iter().zip(batch.columns()).filter(|(field, _)| !field.name().starts_with(HIDDEN));
+    let values = own.take(6).map(|(field, column)| {
         let value = if column.is_null(row) {
             "NULL".to_owned()
         } else {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::arrival::{ArrivalId, digest, gone};
+use crate::arrival::{ArrivalId, ClaimName, digest, gone};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::inputs::Input;
 use crate::ledger::{Claims, Ledger};
-use crate::receipt::ReceiptInput;
-use crate::record::{Arriving, Basis, Rebuild, Work};
+use crate::receipt::{Receipt, ReceiptInput};
+use crate::record::{Arriving, Basis, Done, Rebuild, Work};
 use crate::registration::OWNER;
 use crate::settings::{ChangedInput, WriteMode};
 use crate::table::TableName;
@@ -74,7 +74,7 @@ pub(crate) async fn due(
     match driving {
         _ if write != WriteMode::Overwrite && !is_driven => Ok(Due::default()),
         Some(driving) if up_to_date && write != WriteMode::Overwrite => {
-            arrived(ledger, transform, write, driving).await
+            arrived(ledger, transform, write, driving, basis).await
         }
         _ if up_to_date => Ok(Due::default()),
         _ => everything(ledger, transform, write, listing, version).await,
@@ -114,7 +114,13 @@ pub(crate) fn arriving(claims: &Claims, arrival: &ReceiptInput) -> Arriving {
 ///
 /// One that replaces what was processed before goes into a run of its own where rows are appended, because that run has to
 /// take the former rows out. It is held back as long as the former version is being processed.
-async fn arrived(ledger: &Ledger, transform: &Transform, write: WriteMode, driving: &Input) -> Result<Due> {
+async fn arrived(
+    ledger: &Ledger,
+    transform: &Transform,
+    write: WriteMode,
+    driving: &Input,
+    basis: Option<&Basis>,
+) -> Result<Due> {
     let claims = ledger.claims().await?;
     let changed_input = transform.settings.changed_input.value;
     let (mut new, mut changed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -124,12 +130,9 @@ async fn arrived(ledger: &Ledger, transform: &Transform, write: WriteMode, drivi
         if claims.is_newest(&id) {
             continue;
         }
-        let earlier: Vec<bool> = stream::iter(claims.replaced_by(&id))
-            .map(|claim| async move { Ok::<_, Error>(matches!(ledger.run_of(claim).await?, Some((_, Some(_))))) })
-            .buffer_unordered(16)
-            .try_collect()
-            .await?;
-        let (processed, under_way) = (!earlier.is_empty(), earlier.contains(&false));
+        let earlier = formers(ledger, claims.replaced_by(&id), basis.is_some()).await?;
+        let processed = earlier.iter().any(|former| matches!(former, Former::Read(_)));
+        let under_way = earlier.iter().any(|former| matches!(former, Former::UnderWay));
         match changed_input {
             _ if under_way => {}
             ChangedInput::Reject if processed => refused.push(refusal(arrival)),
@@ -141,6 +144,41 @@ async fn arrived(ledger: &Ledger, transform: &Transform, write: WriteMode, drivi
     }
     let runs = [new, changed].into_iter().filter(|inputs| !inputs.is_empty());
     Ok(Due { runs: runs.map(|inputs| (Work::Arrivals, inputs)).collect(), refused })
+}
+
+/// What became of a former version of an arrival.
+pub(crate) enum Former {
+    /// It is still being processed.
+    UnderWay,
+    /// It was never read: it was replaced or deleted before.
+    Unread,
+    /// Its rows may be in the table; put there by this run, if it is known.
+    Read(Option<Box<Receipt>>),
+}
+
+/// What became of the former versions that claims were made for; `rebuilt` says that the table was rebuilt from all inputs,
+/// whoever had claimed them.
+pub(crate) async fn formers<'a>(
+    ledger: &Ledger,
+    claims: impl Iterator<Item = &'a ClaimName>,
+    rebuilt: bool,
+) -> Result<Vec<Former>> {
+    stream::iter(claims.collect::<Vec<_>>())
+        .map(|claim| async move {
+            Ok(match ledger.run_of(claim).await? {
+                None | Some((_, None)) => Former::UnderWay,
+                Some(_) if rebuilt => Former::Read(None),
+                Some((_, Some(Done::Succeeded { receipt })))
+                    if receipt.inputs.iter().any(|input| ArrivalId::of(input) == claim.arrival) =>
+                {
+                    Former::Read(Some(receipt))
+                }
+                Some(_) => Former::Unread,
+            })
+        })
+        .buffer_unordered(16)
+        .try_collect()
+        .await
 }
 
 /// Partitions of a driving table made by another transform that were processed and are gone: each an arrival without rows.

@@ -29,6 +29,19 @@ pub(crate) struct InputObject {
     pub(crate) partition: PartitionValues,
 }
 
+impl InputObject {
+    /// An object that arrived by itself.
+    pub(crate) fn alone(root: &DataRoot, meta: ObjectMeta, partition: PartitionValues) -> Self {
+        let arrival = Arc::new(ReceiptInput {
+            object: short(root, &root.url(&meta.location)),
+            etag: meta.e_tag.clone(),
+            version: meta.version.clone(),
+            bytes: meta.size,
+        });
+        Self { arrival, meta, partition }
+    }
+}
+
 /// A table together with the objects that a run reads of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Input {
@@ -117,13 +130,7 @@ fn belongs(root: &DataRoot, meta: ObjectMeta, locations: &HashMap<Path, Partitio
             return None;
         }
         if let Some(partition) = Path::parse(&key[..slash]).ok().and_then(|folder| locations.get(&folder)) {
-            let arrival = Arc::new(ReceiptInput {
-                object: short(root, &root.url(&meta.location)),
-                etag: meta.e_tag.clone(),
-                version: meta.version.clone(),
-                bytes: meta.size,
-            });
-            return Some(InputObject { partition: Arc::clone(partition), arrival, meta });
+            return Some(InputObject::alone(root, meta, Arc::clone(partition)));
         }
         end = slash;
     }

@@ -13,7 +13,7 @@ use crate::base::{Base, Target, location, unused};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::commit;
-use crate::due::{self, Due, Listing};
+use crate::due::{self, Due, Former, Listing};
 use crate::engine::{Progress, Stamp};
 use crate::error::{Error, Result};
 use crate::execute::{Job, Way, execute};
@@ -333,51 +333,45 @@ impl Runner<'_> {
         }
         match write {
             WriteMode::Merge => Ok(Way::Merge { target: former, all: false }),
-            WriteMode::OverwritePartitions => Ok(Way::Partitions { also: self.replaced(present).await?.partitions }),
+            WriteMode::OverwritePartitions => {
+                Ok(Way::Partitions { also: self.replaced(present, base).await?.partitions })
+            }
             WriteMode::Append | WriteMode::Overwrite => {
                 if self.transform.settings.changed_input.value != ChangedInput::Replace {
                     return Ok(Way::Arrivals);
                 }
-                let replaced = self.replaced(present).await?;
+                let replaced = self.replaced(present, base).await?;
                 if !replaced.any {
                     return Ok(Way::Arrivals);
                 }
                 let Some(target) = base.files(self.root).await? else { return Ok(Way::Arrivals) };
                 let replacing = present.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
                 // Rows stay in their partition until the table is rebuilt: they need not be looked for in others.
-                let is_known = base.basis().is_none() && replaced.is_known;
-                Ok(Way::Correct { target, replacing, among: is_known.then_some(replaced.partitions) })
+                let among = replaced.is_known.then_some(replaced.partitions);
+                Ok(Way::Correct { target, replacing, among })
             }
         }
     }
 
     /// What the arrivals replace that was processed before.
-    async fn replaced(&self, present: &[Arriving]) -> Result<Replaced> {
+    async fn replaced(&self, present: &[Arriving], base: &Base) -> Result<Replaced> {
         let claims = self.ledger.claims().await?;
-        let earlier: Vec<ClaimName> = present
+        let own: Vec<ClaimName> = present.iter().map(Arriving::claim_name).collect();
+        let earlier = own.iter().flat_map(|own| claims.replaced_by(&own.arrival).filter(move |claim| *claim != own));
+        let formers = due::formers(&self.ledger, earlier, base.basis().is_some()).await?;
+        let read: Vec<&Option<Box<Receipt>>> = formers
             .iter()
-            .map(Arriving::claim_name)
-            .flat_map(|own| {
-                let earlier = claims.replaced_by(&own.arrival).filter(|claim| **claim != own);
-                earlier.cloned().collect::<Vec<_>>()
+            .filter_map(|former| match former {
+                Former::Read(receipt) => Some(receipt),
+                Former::UnderWay | Former::Unread => None,
             })
             .collect();
-        let runs: Vec<Option<Receipt>> = stream::iter(&earlier)
-            .map(|claim| async move {
-                Ok::<_, Error>(match self.ledger.run_of(claim).await? {
-                    Some((_, Some(Done::Succeeded { receipt }))) => Some(*receipt),
-                    _ => None,
-                })
-            })
-            .buffer_unordered(16)
-            .try_collect()
-            .await?;
         let keys = &self.planned.partition_keys;
         let values = |partition: &ReceiptPartition| -> PartitionValues {
             keys.iter().map(|key| partition.values.get(&key.name).cloned().flatten()).collect()
         };
-        let partitions = runs.iter().flatten().flat_map(|receipt| &receipt.partitions).map(values).collect();
-        Ok(Replaced { any: !earlier.is_empty(), is_known: runs.iter().all(Option::is_some), partitions })
+        let partitions = read.iter().copied().flatten().flat_map(|receipt| &receipt.partitions).map(values).collect();
+        Ok(Replaced { any: !read.is_empty(), is_known: read.iter().all(|receipt| receipt.is_some()), partitions })
     }
 
     /// The arrivals whose rows are in the new files of a run that replaces, if they are anywhere.

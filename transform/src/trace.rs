@@ -12,6 +12,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Projection, TableScanBuilder, 
 use crate::plan::table_name;
 use crate::table::TableName;
 
+/// How the names of all hidden columns begin.
+pub(crate) const HIDDEN: &str = "__unglue_";
+
 /// The hidden column: the number of the arrival among those of the run, an `Int32`.
 pub(crate) const ORIGIN: &str = "__unglue_origin";
 

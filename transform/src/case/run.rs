@@ -112,7 +112,7 @@ async fn expected(sandbox: &Sandbox, file: &SourceFile, survey: &Survey, columns
         parameters: BTreeMap::new(),
         version: None,
     };
-    let objects = vec![InputObject { meta, partition: Arc::default() }];
+    let objects = vec![InputObject::alone(sandbox.root(), meta, Arc::default())];
     let read = sandbox.read(Input { table: Arc::new(table), objects }).await.map_err(|error| {
         let line = error.object.as_ref().and_then(|place| place.line).and_then(|line| usize::try_from(line).ok());
         of_file(Error { object: None, ..error }, file, line)

@@ -57,6 +57,10 @@ impl Sandbox {
         Self { root, catalog, project: Project::of(transform), rows, limits }
     }
 
+    pub(super) fn root(&self) -> &DataRoot {
+        &self.root
+    }
+
     pub(super) fn transform(&self) -> Result<&Transform> {
         self.project.transforms().first().ok_or_else(|| Error::new(Code::Internal, "a case without a transform"))
     }
