@@ -131,7 +131,8 @@ impl Outcome<'_> {
         };
         let basis = match self.intent.rebuild() {
             Some(rebuild) => {
-                Some(Basis { run_id: self.intent.run_id.clone(), fingerprint: rebuild.fingerprint.clone() })
+                let version = self.base.number + 1;
+                Some(Basis { run_id: self.intent.run_id.clone(), version, fingerprint: rebuild.fingerprint.clone() })
             }
             None => self.base.basis().cloned(),
         };

@@ -130,7 +130,7 @@ async fn arrived(
         if claims.is_newest(&id) {
             continue;
         }
-        let earlier = formers(ledger, claims.replaced_by(&id), basis.is_some()).await?;
+        let earlier = formers(ledger, claims.replaced_by(&id), basis).await?;
         let processed = earlier.iter().any(|former| matches!(former, Former::Read(_)));
         let under_way = earlier.iter().any(|former| matches!(former, Former::UnderWay));
         match changed_input {
@@ -152,33 +152,41 @@ pub(crate) enum Former {
     UnderWay,
     /// It was never read: it was replaced or deleted before.
     Unread,
-    /// Its rows may be in the table; put there by this run, if it is known.
+    /// Its rows may be in the table; if it is known where, then in the partitions of this receipt.
     Read(Option<Box<Receipt>>),
 }
 
-/// What became of the former versions that claims were made for; `rebuilt` says that the table was rebuilt from all inputs,
-/// whoever had claimed them.
+/// What became of the former versions that claims were made for. A rebuild has read all inputs, whoever had claimed them.
 pub(crate) async fn formers<'a>(
     ledger: &Ledger,
     claims: impl Iterator<Item = &'a ClaimName>,
-    rebuilt: bool,
+    basis: Option<&Basis>,
 ) -> Result<Vec<Former>> {
     stream::iter(claims.collect::<Vec<_>>())
         .map(|claim| async move {
-            Ok(match ledger.run_of(claim).await? {
-                None | Some((_, None)) => Former::UnderWay,
-                Some(_) if rebuilt => Former::Read(None),
-                Some((_, Some(Done::Succeeded { receipt })))
-                    if receipt.inputs.iter().any(|input| ArrivalId::of(input) == claim.arrival) =>
-                {
-                    Former::Read(Some(receipt))
+            let receipt = match ledger.run_of(claim).await? {
+                None | Some((_, None)) => return Ok(Former::UnderWay),
+                Some((_, Some(Done::Succeeded { receipt }))) => {
+                    Some(receipt).filter(|receipt| receipt.inputs.iter().any(|i| ArrivalId::of(i) == claim.arrival))
                 }
-                Some(_) => Former::Unread,
+                Some((_, Some(Done::Superseded { .. }))) => None,
+            };
+            Ok(match (receipt, basis) {
+                (None, None) => Former::Unread,
+                (None, Some(_)) => Former::Read(None),
+                (Some(receipt), Some(basis)) if !is_after(ledger, &receipt.run_id, basis).await? => Former::Read(None),
+                (Some(receipt), _) => Former::Read(Some(receipt)),
             })
         })
         .buffer_unordered(16)
         .try_collect()
         .await
+}
+
+/// Whether a run's rows are still in the partitions that it wrote: it is the last rebuild, or came after it.
+async fn is_after(ledger: &Ledger, run_id: &str, basis: &Basis) -> Result<bool> {
+    let commit = if run_id == basis.run_id { return Ok(true) } else { ledger.commit(run_id).await? };
+    Ok(commit.is_some_and(|commit| commit.base >= basis.version))
 }
 
 /// Partitions of a driving table made by another transform that were processed and are gone: each an arrival without rows.

@@ -137,6 +137,8 @@ pub(crate) struct Swap {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Basis {
     pub(crate) run_id: String,
+    /// The number of its version.
+    pub(crate) version: u64,
     /// Stands for what the table was made of.
     pub(crate) fingerprint: String,
 }

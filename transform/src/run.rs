@@ -358,7 +358,7 @@ impl Runner<'_> {
         let claims = self.ledger.claims().await?;
         let own: Vec<ClaimName> = present.iter().map(Arriving::claim_name).collect();
         let earlier = own.iter().flat_map(|own| claims.replaced_by(&own.arrival).filter(move |claim| *claim != own));
-        let formers = due::formers(&self.ledger, earlier, base.basis().is_some()).await?;
+        let formers = due::formers(&self.ledger, earlier, base.basis()).await?;
         let read: Vec<&Option<Box<Receipt>>> = formers
             .iter()
             .filter_map(|former| match former {
