@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
@@ -54,8 +54,8 @@ impl Fault {
     ];
 }
 
-/// Called after each effect.
-pub(super) type Watch = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+/// Called after each effect; what it finds wrong is a violation.
+pub(super) type Watch = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
 /// The faults of a store.
 #[derive(Default)]
@@ -64,6 +64,31 @@ pub(super) struct Faults {
     planned: Mutex<BTreeMap<u64, Fault>>,
     dead: AtomicBool,
     watch: Mutex<Option<Watch>>,
+    violations: Mutex<Vec<String>>,
+    pace: Mutex<Option<Dice>>,
+}
+
+/// Numbers that are the same for the same seed.
+#[derive(Debug, Clone)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Other numbers, as fixed by the seed as these.
+    pub(super) fn split(&mut self) -> Self {
+        Self::new(self.below(u64::MAX))
+    }
+
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
 }
 
 impl std::fmt::Debug for Faults {
@@ -94,6 +119,30 @@ impl Faults {
         *self.watch.lock().unwrap() = watch;
     }
 
+    /// What the watch has found wrong.
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.violations.lock().unwrap().clone()
+    }
+
+    /// From now on every request waits for others first, mostly a little, at times long.
+    pub(super) fn pace(&self, dice: Dice) {
+        *self.pace.lock().unwrap() = Some(dice);
+    }
+
+    async fn wait(&self) -> object_store::Result<()> {
+        let turns = match self.pace.lock().unwrap().as_mut() {
+            None => 0,
+            Some(dice) => {
+                let most = if dice.below(12) == 0 { 400 } else { 6 };
+                dice.below(most)
+            }
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        self.alive()
+    }
+
     fn alive(&self) -> object_store::Result<()> {
         if self.dead.load(Ordering::SeqCst) { Err(failure("the process died")) } else { Ok(()) }
     }
@@ -104,7 +153,7 @@ impl Faults {
         path: &Path,
         effect: impl Future<Output = object_store::Result<T>> + Send,
     ) -> object_store::Result<T> {
-        self.alive()?;
+        self.wait().await?;
         let number = self.effects.fetch_add(1, Ordering::SeqCst) + 1;
         let fault = self.planned.lock().unwrap().remove(&number);
         let outcome = match fault {
@@ -134,8 +183,10 @@ impl Faults {
             }
         };
         let watch = self.watch.lock().unwrap().clone();
-        if let Some(watch) = watch {
-            watch().await;
+        if let Some(watch) = watch
+            && let Some(violation) = watch().await
+        {
+            self.violations.lock().unwrap().push(violation);
         }
         outcome
     }
@@ -180,7 +231,7 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
         self.faults.effect(None, path, self.inner.put_multipart_opts(path, options)).await
     }
     async fn get_opts(&self, path: &Path, options: GetOptions) -> object_store::Result<GetResult> {
-        self.faults.alive()?;
+        self.faults.wait().await?;
         self.inner.get_opts(path, options).await
     }
     fn delete_stream(
@@ -199,13 +250,17 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
             .boxed()
     }
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        match self.faults.alive() {
-            Ok(()) => self.inner.list(prefix),
-            Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
-        }
+        let (inner, faults, prefix) = (Arc::clone(&self.inner), Arc::clone(&self.faults), prefix.cloned());
+        let listed = async move {
+            match faults.wait().await {
+                Ok(()) => inner.list(prefix.as_ref()),
+                Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
+            }
+        };
+        futures::stream::once(listed).flatten().boxed()
     }
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.faults.alive()?;
+        self.faults.wait().await?;
         self.inner.list_with_delimiter(prefix).await
     }
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
@@ -251,6 +306,8 @@ pub(super) struct World {
     pub(super) clean: DataRoot,
     pub(super) faults: Arc<Faults>,
     pub(super) sql: BTreeMap<String, String>,
+    /// Tells the processes of one data folder apart.
+    process: u64,
     calls: AtomicI64,
     memory: Option<Arc<InMemory>>,
     _folder: Option<tempfile::TempDir>,
@@ -308,7 +365,7 @@ impl World {
     ) -> Self {
         let sql = [("sql/out/rows.sql", APPEND), ("sql/out/total.sql", TOTAL), ("sql/out/by_day.sql", BY_DAY)];
         let sql = sql.map(|(file, text)| (file.to_owned(), text.to_owned())).into();
-        Self { root, clean, faults, sql, calls: AtomicI64::new(0), memory, _folder: folder }
+        Self { root, clean, faults, sql, process: 0, calls: AtomicI64::new(0), memory, _folder: folder }
     }
 
     /// A copy of a world in memory in which nothing is under way.
@@ -317,6 +374,12 @@ impl World {
         let fork = Self::over(Arc::new(memory));
         fork.calls.store(self.calls.load(Ordering::SeqCst), Ordering::SeqCst);
         Self { sql: self.sql.clone(), ..fork }
+    }
+
+    /// Another process over the same data folder in memory.
+    pub(super) fn process(&self, number: u64) -> Self {
+        let memory = self.memory.as_ref().unwrap();
+        Self { sql: self.sql.clone(), process: number, ..Self::over(Arc::clone(memory)) }
     }
 
     /// The process dies at its n-th effect from now on.
@@ -354,7 +417,8 @@ impl World {
         let checked = engine.check(&project).await?;
         let names = project.transforms().iter().map(|transform| transform.target.clone()).collect();
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        let stamp = Stamp { at: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(call), seed: call.to_string() };
+        let seed = format!("{} {call}", self.process);
+        let stamp = Stamp { at: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(call), seed };
         Ok(engine.run(&project, &checked, &names, full_refresh, &stamp, &|_| {}).await)
     }
 
@@ -404,6 +468,21 @@ impl World {
     /// The runs of a table that began and did not end.
     pub(super) async fn open_runs(&self, table: &str) -> Vec<String> {
         Ledger::new(self.clean.clone(), &TableName::new("out", table).unwrap()).open_runs().await.unwrap()
+    }
+
+    /// The ledger of a table, for people who look into a failure: claims, and how runs ended.
+    pub(super) async fn ledger(&self, table: &str) -> String {
+        let folder = self.clean.path(&format!("_unglue/out/{table}")).unwrap();
+        let mut lines = Vec::new();
+        let mut objects = self.clean.store().list(Some(&folder));
+        while let Some(Ok(object)) = objects.next().await {
+            let text = self.clean.read(&object.location).await.unwrap().unwrap();
+            let text = String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+            let path = object.location.as_ref().strip_prefix(folder.as_ref()).unwrap_or_default().to_owned();
+            lines.push(format!("{path}: {}", text.chars().take(700).collect::<String>()));
+        }
+        lines.sort();
+        lines.join("\n")
     }
 
     pub(super) async fn two_days(kind: Kind) -> Self {
