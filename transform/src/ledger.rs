@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::arrival::{ArrivalId, ClaimName, digest};
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::record::{Claim, Commit, Done, Intent, Rebuild, Version};
+use crate::record::{Claim, Commit, Decision, Done, Intent, Rebuild, Version};
 use crate::store::{DataRoot, storage};
 use crate::table::TableName;
 
@@ -116,18 +116,27 @@ impl Ledger {
         self.create(&self.run_path(&intent.run_id, "intent")?, intent).await.map(|_| ())
     }
 
+    /// The commit record of a run that was committed.
     pub(crate) async fn commit(&self, run_id: &str) -> Result<Option<Commit>> {
+        Ok(match self.decision(run_id).await? {
+            Some(Decision::Commit(commit)) => Some(*commit),
+            Some(Decision::Abandon) | None => None,
+        })
+    }
+
+    pub(crate) async fn decision(&self, run_id: &str) -> Result<Option<Decision>> {
         self.read(&self.run_path(run_id, "commit")?).await
     }
 
-    /// The commit point. Returns the run's commit record, which is another attempt's if that one came first.
-    pub(crate) async fn put_commit(&self, run_id: &str, commit: Commit) -> Result<Commit> {
+    /// The commit point. Returns what was decided of the run, which is another worker's decision if that one came first.
+    pub(crate) async fn decide(&self, run_id: &str, decision: Decision) -> Result<Decision> {
         let path = self.run_path(run_id, "commit")?;
-        if self.create(&path, &commit).await? {
-            return Ok(commit);
+        if self.create(&path, &decision).await? {
+            return Ok(decision);
         }
         self.read(&path).await?.ok_or_else(|| {
             Error::new(Code::Storage, "a commit record vanished while it was read")
+                .help("run again")
                 .in_object(self.root.url(&path), None)
         })
     }

@@ -94,6 +94,16 @@ pub(crate) fn first_of(run_id: &str) -> &str {
     }
 }
 
+/// What was decided of a run, once and for all: of several workers one decides.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub(crate) enum Decision {
+    /// Its outcome is to be made visible.
+    Commit(Box<Commit>),
+    /// It has nothing to do: whoever is still at it must stop.
+    Abandon,
+}
+
 /// The commit record: all that is needed to make the run's outcome visible.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Commit {

@@ -22,7 +22,7 @@ use crate::ledger::Ledger;
 use crate::plan::Planned;
 use crate::publish::Publisher;
 use crate::receipt::{Receipt, ReceiptInput, ReceiptPartition};
-use crate::record::{Arriving, Done, Intent, Work, first_of};
+use crate::record::{Arriving, Decision, Done, Intent, Work, first_of};
 use crate::runtime::Limits;
 use crate::settings::{ChangedInput, WriteMode};
 use crate::stage::Stage;
@@ -85,17 +85,30 @@ impl Runner<'_> {
     }
 
     async fn carry_on(&self, run_id: &str) -> Result<Option<Receipt>> {
-        if let Some(commit) = self.ledger.commit(run_id).await? {
-            return match self.publisher().roll_forward(run_id, commit).await? {
-                Done::Succeeded { receipt } => Ok(Some(*receipt)),
-                // The successor, if there is one, is open, too.
-                Done::Superseded { successor: None } => Ok(None),
-                Done::Superseded { successor: Some(next) } => Box::pin(self.carry_on(&next)).await,
-            };
+        let done = match self.ledger.decision(run_id).await? {
+            Some(decision) => self.follow(run_id, decision).await?,
+            None => match self.ledger.intent(run_id).await? {
+                Some(intent) => return self.pursue(intent).await,
+                None => return Ok(None),
+            },
+        };
+        match done {
+            Done::Succeeded { receipt } => Ok(Some(*receipt)),
+            // The successor, if there is one, is open, too.
+            Done::Superseded { successor: None } => Ok(None),
+            Done::Superseded { successor: Some(next) } => Box::pin(self.carry_on(&next)).await,
         }
-        match self.ledger.intent(run_id).await? {
-            Some(intent) => self.pursue(intent).await,
-            None => Ok(None),
+    }
+
+    /// Does what was decided of a run.
+    async fn follow(&self, run_id: &str, decision: Decision) -> Result<Done> {
+        match decision {
+            Decision::Commit(commit) => self.publisher().roll_forward(run_id, *commit).await,
+            Decision::Abandon => {
+                let done = Done::Superseded { successor: None };
+                self.ledger.put_done(run_id, &done).await?;
+                Ok(done)
+            }
         }
     }
 
@@ -188,11 +201,10 @@ impl Runner<'_> {
         self.execute(Intent { inputs, ..intent }, base, former, listing).await
     }
 
-    /// Ends a run that has nothing left to do.
+    /// Ends a run that has nothing left to do, unless another worker has committed it in the meantime.
     async fn give_up(&self, intent: &Intent) -> Result<Done> {
-        let done = Done::Superseded { successor: None };
-        self.ledger.put_done(&intent.run_id, &done).await?;
-        Ok(self.ledger.done(&intent.run_id).await?.unwrap_or(done))
+        let decision = self.ledger.decide(&intent.run_id, Decision::Abandon).await?;
+        self.follow(&intent.run_id, decision).await
     }
 
     /// Binds the inputs to the run; those that belong to another are left to it.
@@ -321,13 +333,13 @@ impl Runner<'_> {
     async fn commit(&self, intent: &Intent, commit: crate::record::Commit, stage: &Stage) -> Result<Done> {
         let nonce = commit.nonce.clone();
         let ours = commit.files.clone();
-        let commit = self.ledger.put_commit(&intent.run_id, commit).await?;
-        if commit.nonce != nonce {
+        let decision = self.ledger.decide(&intent.run_id, Decision::Commit(Box::new(commit))).await?;
+        if !matches!(&decision, Decision::Commit(commit) if commit.nonce == nonce) {
             for file in &ours {
                 stage.discard(&file.staged).await?;
             }
         }
-        self.publisher().roll_forward(&intent.run_id, commit).await
+        self.follow(&intent.run_id, decision).await
     }
 
     /// How the rows of a run come about.

@@ -30,7 +30,7 @@ impl Publisher<'_> {
                 place = Some(format!("{}{}/", commit.table.location, version_folder(&run_id)));
             }
             known = newest;
-            self.show(commit, &files, place.as_deref()).await?;
+            self.show(commit, &files, place.as_deref(), newest).await?;
             if self.ledger.newest_version().await? == newest {
                 return self.succeed(run_id, commit).await;
             }
@@ -40,14 +40,24 @@ impl Publisher<'_> {
     /// Has the catalog show files. Those that lie elsewhere than their partition (or table) does by now are copied there.
     ///
     /// `place` is where partitions without a place get one, if not where the run meant them to be.
-    async fn show(&self, commit: &Commit, files: &[&WrittenFile], place: Option<&str>) -> Result<()> {
+    async fn show(&self, commit: &Commit, files: &[&WrittenFile], place: Option<&str>, newest: u64) -> Result<()> {
         self.put_table(commit).await?;
         self.add_partitions(commit, files, place).await?;
         let homes = self.homes(commit).await?;
+        let mut strangers = Vec::new();
         for file in files {
-            if let Some(home) = homes.get(&file.partition) {
-                self.bring(&file.staged.path, home).await?;
+            if let Some(home) = homes.get(&file.partition)
+                && self.place_in(home, &file.staged.path)?.as_ref() != file.staged.path
+            {
+                strangers.push((file, home));
             }
+        }
+        // A version that came since may have moved the partition and hold the rows already: it is looked at first.
+        if strangers.is_empty() || self.ledger.newest_version().await? != newest {
+            return Ok(());
+        }
+        for (file, home) in strangers {
+            self.bring(&file.staged.path, home).await?;
         }
         Ok(())
     }
@@ -67,9 +77,14 @@ impl Publisher<'_> {
         if added.is_empty() { Ok(()) } else { self.catalog.change_partitions(self.target, &added).await }
     }
 
+    /// Where a file is in a folder under its own name.
+    fn place_in(&self, folder: &str, path: &str) -> Result<Path> {
+        self.root.path_of(&format!("{}{}", with_slash(folder), file_name(path)))
+    }
+
     /// Copies a file of ours into a folder under its own name, if it is not there.
     pub(super) async fn bring(&self, path: &str, folder: &str) -> Result<()> {
-        let to = self.root.path_of(&format!("{}{}", with_slash(folder), file_name(path)))?;
+        let to = self.place_in(folder, path)?;
         if to.as_ref() == path {
             return Ok(());
         }

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use super::Publisher;
 use super::adding::file_name;
-use crate::error::Result;
-use crate::inputs::{Input, run_of_file, version_folder};
+use crate::code::Code;
+use crate::error::{Error, Result};
+use crate::inputs::{Input, InputObject, run_of_file, version_folder};
 use crate::partition;
 use crate::record::{Commit, Done, Swap, Version};
 use crate::table::{Partition, PartitionChange, Table};
 use crate::write::PartitionValues;
+
+/// How often the catalog is looked at again because other runs were changing it.
+const ATTEMPTS: usize = 10;
 
 impl Publisher<'_> {
     pub(super) async fn swap(&self, run_id: &str, commit: &Commit, swap: &Swap) -> Result<Done> {
@@ -19,12 +23,21 @@ impl Publisher<'_> {
         if !self.publish(run_id, commit).await? {
             return self.give_way(run_id, commit).await;
         }
-        // A newer version begins when this one is through: then the catalog must not go back to it.
-        if self.ledger.newest_version().await? == number {
+        for _ in 0..ATTEMPTS {
+            // A newer version begins when this one is through: then the catalog must not go back to it.
+            if self.ledger.newest_version().await? != number {
+                return self.succeed(run_id, commit).await;
+            }
             let carried = self.carry_over(run_id, commit, swap).await?;
-            self.replace(run_id, number, commit, swap, carried).await?;
+            if !self.replace(run_id, number, commit, swap, carried).await? {
+                return self.succeed(run_id, commit).await;
+            }
         }
-        self.succeed(run_id, commit).await
+        Err(Error::new(
+            Code::Conflict,
+            format!("the partitions of `{}` are being changed by others all the time", self.target),
+        )
+        .help("run again"))
     }
 
     /// The run's version number: the one after its base, or a later one if those between have nothing to do with it.
@@ -52,32 +65,29 @@ impl Publisher<'_> {
     /// Returns the partitions that have only such files.
     async fn carry_over(&self, run_id: &str, commit: &Commit, swap: &Swap) -> Result<Vec<Partition>> {
         let Some(table) = self.catalog.table(self.target).await? else { return Ok(Vec::new()) };
-        let mut places = swap.places();
-        let is_partitioned = !commit.table.partition_keys.is_empty();
-        let known = if is_partitioned { self.catalog.partitions(self.target).await? } else { Vec::new() };
+        // Where the replaced rows were, and where runs may have put others since: a partition may be new to this version.
         let new = new_places(commit);
-        if swap.whole {
-            let others = known
-                .iter()
-                .filter(|known| !new.contains_key(&known.values) && !is_in_version(&known.location, run_id));
-            places.extend(others.map(|partition| (&partition.values, partition.location.as_str())));
-        }
-        let listed = places.iter().map(|(values, location)| Partition {
-            values: (*values).clone(),
-            location: (*location).to_owned(),
+        let touched = swap.touches(&commit.partitions);
+        let known = self.homes(commit).await?;
+        let added_to = known
+            .iter()
+            .filter(|(values, location)| (swap.whole || touched.contains(values)) && !is_in_version(location, run_id));
+        let place = |(values, location): (&PartitionValues, &str)| Partition {
+            values: values.clone(),
+            location: location.to_owned(),
             parameters: BTreeMap::new(),
-        });
-        let listed: Vec<Partition> = listed.collect();
-        if listed.is_empty() {
-            return Ok(Vec::new());
-        }
-        let place = match (&listed[..], is_partitioned) {
-            ([own], false) => Table { location: own.location.clone(), ..table },
-            _ => table,
         };
+        let mut places: Vec<Partition> = swap
+            .places()
+            .into_iter()
+            .chain(added_to.map(|(values, location)| (values, location.as_str())))
+            .map(place)
+            .collect();
+        places.sort_by(|a, b| a.location.cmp(&b.location));
+        places.dedup_by(|a, b| a.location == b.location);
         let mut added = BTreeMap::new();
         let mut carried: BTreeMap<PartitionValues, Partition> = BTreeMap::new();
-        for object in Input::of(self.root, place, listed.clone()).await?.objects {
+        for object in self.files_in(table, places).await? {
             let path = object.meta.location.as_ref();
             let Some(adder) = run_of_file(file_name(path)).filter(|adder| *adder != run_id) else { continue };
             if !added.contains_key(adder) {
@@ -104,7 +114,21 @@ impl Publisher<'_> {
         Ok(carried.into_values().collect())
     }
 
-    /// Moves the catalog to the version, each partition from where it was.
+    /// The files in some places of the table.
+    async fn files_in(&self, table: Table, places: Vec<Partition>) -> Result<Vec<InputObject>> {
+        if !table.partition_keys.is_empty() {
+            return Ok(Input::of(self.root, table, places).await?.objects);
+        }
+        let mut files = Vec::new();
+        for place in places {
+            let table = Table { location: place.location, ..table.clone() };
+            files.extend(Input::of(self.root, table, Vec::new()).await?.objects);
+        }
+        Ok(files)
+    }
+
+    /// Moves the catalog to the version, each partition from where it was. `false` if it was there already; else it must be
+    /// looked at again, since a partition that another run moves or adds at the same time is left alone.
     async fn replace(
         &self,
         run_id: &str,
@@ -112,10 +136,10 @@ impl Publisher<'_> {
         commit: &Commit,
         swap: &Swap,
         carried: Vec<Partition>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.put_table_while(commit, Some(number)).await?;
         if commit.table.partition_keys.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let known = self.homes(commit).await?;
         let mut wanted: BTreeMap<&PartitionValues, Option<&Partition>> = BTreeMap::new();
@@ -138,9 +162,10 @@ impl Publisher<'_> {
             .collect();
         // Looked up after reading the places that the changes expect: a newer version moves them.
         if changes.is_empty() || self.ledger.newest_version().await? != number {
-            return Ok(());
+            return Ok(false);
         }
-        self.catalog.change_partitions(self.target, &changes).await
+        self.catalog.change_partitions(self.target, &changes).await?;
+        Ok(true)
     }
 }
 

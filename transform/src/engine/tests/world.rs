@@ -479,7 +479,16 @@ impl World {
             let text = self.clean.read(&object.location).await.unwrap().unwrap();
             let text = String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" ");
             let path = object.location.as_ref().strip_prefix(folder.as_ref()).unwrap_or_default().to_owned();
-            lines.push(format!("{path}: {}", text.chars().take(700).collect::<String>()));
+            let mut record: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            for tedious in ["receipt", "table"] {
+                if let Some(record) = record.as_object_mut()
+                    && let Some(mut inner) = record.remove(tedious)
+                    && let Some(inputs) = inner.get_mut("inputs")
+                {
+                    record.insert("inputs".to_owned(), inputs.take());
+                }
+            }
+            lines.push(format!("{path}: {record}"));
         }
         lines.sort();
         lines.join("\n")
