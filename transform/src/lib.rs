@@ -30,6 +30,7 @@ mod origins;
 mod panic;
 mod partition;
 mod pinned;
+mod placement;
 mod plan;
 mod project;
 mod publish;

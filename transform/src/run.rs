@@ -23,6 +23,7 @@ use crate::plan::Planned;
 use crate::publish::Publisher;
 use crate::receipt::{Receipt, ReceiptPartition};
 use crate::record::{Arriving, Done, Intent, Work, first_of};
+use crate::registration::not_projected;
 use crate::runtime::Limits;
 use crate::settings::{ChangedInput, WriteMode};
 use crate::stage::Stage;
@@ -51,6 +52,9 @@ pub(crate) struct Runner<'a> {
 impl Runner<'_> {
     /// Carries on the runs that were begun, then runs what is due.
     pub(crate) async fn run(&self) -> Vec<Result<Receipt>> {
+        if let Err(error) = self.can_be_rebuilt().await {
+            return vec![Err(self.name(error))];
+        }
         let mut outcomes = Vec::new();
         match self.ledger.open_runs().await {
             Ok(open) => {
@@ -65,6 +69,17 @@ impl Runner<'_> {
             outcomes.extend(self.run_due().await);
         }
         outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.name(error))).collect()
+    }
+
+    /// A rebuild that is refused must not be begun: it would be carried on for ever after.
+    async fn can_be_rebuilt(&self) -> Result<()> {
+        if !self.full_refresh {
+            return Ok(());
+        }
+        match self.catalog.table(&self.transform.target).await? {
+            Some(table) => not_projected(&table, self.transform),
+            None => Ok(()),
+        }
     }
 
     /// Names the transform, and the object by its URL.
