@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod exactly_once;
+mod guards;
 mod memory;
 mod namespace;
 mod pack;

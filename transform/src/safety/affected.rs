@@ -40,8 +40,8 @@ pub enum Crossing {
     Types,
 }
 
-/// The plan that gives, run over new rows of the driving table only, the distinct values of the partition columns of all
-/// partitions that those rows can change; its columns bear the names of `partition`, in that order.
+/// The plan that gives, run over new rows of the driving table only, the values of the partition columns of all partitions that
+/// those rows can change, once or several times; its columns bear the names of `partition`, in that order.
 ///
 /// `plan` is as SQL planning gives it, not optimised.
 ///
@@ -65,8 +65,5 @@ pub(crate) fn affected(plan: &LogicalPlan, driving: &TableName, partition: &[Str
     if let Some(condition) = conjunction(descent.conditions) {
         rows = rows.filter(condition).map_err(|_| refuted(Reason::Unknown))?;
     }
-    rows.project(columns)
-        .and_then(LogicalPlanBuilder::distinct)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(|_| refuted(Reason::Unknown))
+    rows.project(columns).and_then(LogicalPlanBuilder::build).map_err(|_| refuted(Reason::Unknown))
 }
