@@ -92,4 +92,17 @@ fn a_changed_object_touches_partitions_that_had_no_rows() {
     project.put("raw/items/1.csv", "id,p\n1,b\n");
     project.until_quiet();
     assert!(project.rows("marts.often").is_empty(), "only one row of `a` is left");
+    // A rebuild does not say which partitions got no row.
+    project.put("raw/items/3.csv", "id,p\n3,c\n");
+    project.unglue(&["run", "--full-refresh"]).clean();
+    project.put("raw/items/4.csv", "id,p\n4,c\n5,b\n");
+    project.until_quiet();
+    assert_eq!(project.rows("marts.often"), ["2|b", "2|c"]);
+    project.put("raw/items/3.csv", "id,p\n3,a\n");
+    project.until_quiet();
+    assert_eq!(project.rows("marts.often"), ["2|a", "2|b"]);
+    // What was computed anew because of that is known no better.
+    project.put("raw/items/3.csv", "id,p\n3,d\n");
+    project.until_quiet();
+    assert_eq!(project.rows("marts.often"), ["2|b"]);
 }

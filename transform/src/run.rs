@@ -353,9 +353,7 @@ impl Runner<'_> {
         }
         match write {
             WriteMode::Merge => Ok(Way::Merge { target: former, all: false }),
-            WriteMode::OverwritePartitions => {
-                Ok(Way::Partitions { also: self.replaced(present, base).await?.partitions })
-            }
+            WriteMode::OverwritePartitions => Ok(Way::Partitions { also: self.touched_before(present, base).await? }),
             WriteMode::Append | WriteMode::Overwrite => {
                 if self.transform.settings.changed_input.value != ChangedInput::Replace {
                     return Ok(Way::Arrivals);
@@ -371,6 +369,23 @@ impl Runner<'_> {
                 Ok(Way::Correct { target, replacing, among })
             }
         }
+    }
+
+    /// The partitions that the former versions of arrivals can have changed, those included that got no row; `None` if not all
+    /// of them are known.
+    async fn touched_before(&self, present: &[Arriving], base: &Base) -> Result<Option<BTreeSet<PartitionValues>>> {
+        let replaced = self.replaced(present, base).await?;
+        if !replaced.is_known {
+            return Ok(None);
+        }
+        let mut touched = replaced.partitions;
+        for run_id in replaced.runs {
+            match self.ledger.commit(&run_id).await?.and_then(|commit| commit.swap) {
+                Some(swap) if !swap.whole => touched.extend(swap.vanished),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(touched))
     }
 
     /// What the arrivals replace that was processed before.
@@ -391,7 +406,8 @@ impl Runner<'_> {
             keys.iter().map(|key| partition.values.get(&key.name).cloned().flatten()).collect()
         };
         let partitions = read.iter().copied().flatten().flat_map(|receipt| &receipt.partitions).map(values).collect();
-        Ok(Replaced { any: !read.is_empty(), is_known: read.iter().all(|receipt| receipt.is_some()), partitions })
+        let runs = read.iter().copied().flatten().map(|receipt| receipt.run_id.clone()).collect();
+        Ok(Replaced { any: !read.is_empty(), is_known: read.iter().all(|receipt| receipt.is_some()), partitions, runs })
     }
 
     /// The arrivals whose rows are in the new files of a run that replaces, if they are anywhere.
@@ -412,4 +428,6 @@ struct Replaced {
     is_known: bool,
     /// The partitions that were written then.
     partitions: BTreeSet<PartitionValues>,
+    /// The runs that did.
+    runs: BTreeSet<String>,
 }
