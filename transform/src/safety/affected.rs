@@ -59,7 +59,7 @@ pub(crate) fn affected(plan: &LogicalPlan, driving: &TableName, partition: &[Str
         let Some((qualifier, field)) = found else { return Err(refuted(Reason::Unknown)) };
         keys.push(Key { name: name.to_lowercase(), value: Expr::Column((qualifier, field).into()) });
     }
-    let (rows, descent) = Descent::from_result(keys, driving).to_rows(plan).map_err(refuted)?;
+    let (rows, descent) = Descent::from_result(keys, driving).down_to_rows(plan).map_err(refuted)?;
     let columns = descent.keys.into_iter().map(|key| key.value.alias(key.name));
     let mut rows = LogicalPlanBuilder::from(rows.clone());
     if let Some(condition) = conjunction(descent.conditions) {

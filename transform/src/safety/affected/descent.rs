@@ -33,7 +33,7 @@ impl<'a> Descent<'a> {
     }
 
     /// Goes down to the first operator that gives each row from one row of the driving table.
-    pub(super) fn to_rows(mut self, plan: &LogicalPlan) -> Result<(&LogicalPlan, Self), Reason> {
+    pub(super) fn down_to_rows(mut self, plan: &LogicalPlan) -> Result<(&LogicalPlan, Self), Reason> {
         if distributes(plan, self.driving).is_ok() {
             return Ok((plan, self));
         }
@@ -50,18 +50,18 @@ impl<'a> Descent<'a> {
         match plan {
             LogicalPlan::Projection(node) => {
                 self.replace(plan.schema(), |index| Some(node.expr.get(index)?.clone().unalias()), Crossing::Lookup)?;
-                self.to_rows(&node.input)
+                self.down_to_rows(&node.input)
             }
             LogicalPlan::SubqueryAlias(node) => {
                 self.through(plan.schema(), node.input.schema(), 0)?;
-                self.to_rows(&node.input)
+                self.down_to_rows(&node.input)
             }
             LogicalPlan::Filter(node) => {
                 self.conditions.extend(split_conjunction_owned(node.predicate.clone()));
-                self.to_rows(&node.input)
+                self.down_to_rows(&node.input)
             }
-            LogicalPlan::Sort(node) if node.fetch.is_none() => self.to_rows(&node.input),
-            LogicalPlan::Distinct(Distinct::All(input)) => self.to_rows(input),
+            LogicalPlan::Sort(node) if node.fetch.is_none() => self.down_to_rows(&node.input),
+            LogicalPlan::Distinct(Distinct::All(input)) => self.down_to_rows(input),
             LogicalPlan::Aggregate(node) => {
                 let crossing = Crossing::Aggregate { below: self.aggregates };
                 if node.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
@@ -70,7 +70,7 @@ impl<'a> Descent<'a> {
                 let group = |index: usize| Some(node.group_expr.get(index)?.clone().unalias());
                 self.replace(plan.schema(), group, crossing)?;
                 self.aggregates += 1;
-                self.to_rows(&node.input)
+                self.down_to_rows(&node.input)
             }
             LogicalPlan::Window(node) => {
                 for window in &node.window_expr {
@@ -80,16 +80,16 @@ impl<'a> Descent<'a> {
                 }
                 // A row that is left out of the result may still count in the windows of others.
                 self.conditions.retain(|condition| node.window_expr.iter().all(|window| is_by(window, condition)));
-                self.to_rows(&node.input)
+                self.down_to_rows(&node.input)
             }
             LogicalPlan::Union(node) => {
                 let input = self.branch(node, plan.schema())?;
-                self.to_rows(input)
+                self.down_to_rows(input)
             }
             LogicalPlan::Join(node) => {
                 let (side, first) = self.side(node)?;
                 self.through(plan.schema(), side.schema(), first)?;
-                self.to_rows(side)
+                self.down_to_rows(side)
             }
             other => distributes(other, self.driving).map(|()| (plan, self)),
         }
