@@ -8,7 +8,9 @@
 
 mod bad_input;
 mod exactly_once;
+mod guards;
 mod memory;
+mod merging;
 mod namespace;
 mod pack;
 mod project;

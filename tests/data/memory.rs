@@ -10,6 +10,7 @@ use std::time::Duration;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
 
 use crate::exactly_once::Seeded;
 use crate::project::{Ended, Project};
@@ -63,18 +64,19 @@ fn peak_memory(child: &mut Child) -> u64 {
     peak
 }
 
-/// Runs the project's one transform within the limit and checks what it left.
-fn run_within_limit(project: &Project) {
+/// Runs the project's one transform within the limit and checks what it left. Returns the receipt.
+fn run_within_limit(project: &Project) -> Value {
     let temp = project.folder().join("temp");
-    fs::create_dir(&temp).unwrap();
+    fs::create_dir_all(&temp).unwrap();
     let arguments = ["run", "--json", "--memory", LIMIT, "--temp", temp.to_str().unwrap()];
     let (ended, peak) = measured(project, &arguments);
     let ended = ended.clean();
-    let receipt = &ended.runs()[0];
+    let receipt = ended.runs().remove(0);
     assert!(receipt["peak_memory"].as_u64().unwrap() <= 48 << 20, "{receipt}");
     assert_eq!(fs::read_dir(&temp).unwrap().count(), 0, "temporary files are left");
     eprintln!("the process took {} MB, the query {} of {LIMIT}", peak >> 20, receipt["peak_memory"]);
     assert!(peak < PROCESS, "the process took {} MB", peak >> 20);
+    receipt
 }
 
 /// The values of a column in all files of a table, file by file.
@@ -114,6 +116,55 @@ fn an_aggregate_spills() {
     run_within_limit(&project);
     let counted: i64 = column(&project, "marts/counted", "n").concat().iter().sum();
     assert_eq!(counted as u64, rows);
+}
+
+/// The values of `p` of the partitions that a run wrote, sorted.
+fn written(receipt: &Value) -> Vec<i64> {
+    let partitions = receipt["partitions"].as_array().unwrap();
+    let mut values: Vec<i64> =
+        partitions.iter().map(|partition| partition["values"]["p"].as_str().unwrap().parse().unwrap()).collect();
+    values.sort_unstable();
+    values
+}
+
+/// The table is far larger than the limit: when it comes about, when few rows change, and when some change in every partition.
+#[test]
+fn a_merge_spills() {
+    const PART: u64 = 300_000;
+    let project = Project::new(&[(
+        "marts/merged",
+        "-- @write: merge\n-- @key: id\n-- @partition: p\nSELECT id, k, text, id / 300000 AS p FROM raw.items",
+    )]);
+    let rows = put_items(&project);
+    let last = (rows - 1) / PART;
+    let all: Vec<i64> = (0..=last as i64).collect();
+    assert!(last > 5, "only {last} partitions");
+    assert_eq!(written(&run_within_limit(&project)), all);
+
+    let before = project.visible("marts/merged");
+    let new = last + 3;
+    project.put("raw/items/few.csv", format!("id,k,text\n1,-1,a\n{PART},-2,b\n{},-3,c\n", new * PART));
+    assert_eq!(written(&run_within_limit(&project)), [0, 1, new as i64]);
+    // The former files stay until they are collected.
+    let added: Vec<String> =
+        project.visible("marts/merged").difference(&before).map(|(file, _)| file.clone()).collect();
+    let is_in = |file: &String| [0, 1, new].iter().any(|p| file.contains(&format!("/p={p}/")));
+    assert!(added.iter().all(is_in), "{added:?}");
+
+    let one_of_each: String = (0..=last).map(|part| format!("{},{},x\n", part * PART + 7, -10 - part as i64)).collect();
+    project.put("raw/items/one_of_each.csv", format!("id,k,text\n{one_of_each}"));
+    assert_eq!(written(&run_within_limit(&project)), all);
+    project.until_quiet();
+
+    let table = project.table("marts.merged");
+    assert_eq!(table.rows.len() as u64, rows + 1);
+    let mut changed: Vec<i64> =
+        table.rows.iter().filter_map(|row| row.split('|').nth(1)?.parse().ok()).filter(|k| *k < 0).collect();
+    changed.sort_unstable();
+    let expected = [-3, -2, -1].into_iter().chain((0..=last as i64).map(|part| -10 - part));
+    let mut expected: Vec<i64> = expected.collect();
+    expected.sort_unstable();
+    assert_eq!(changed, expected);
 }
 
 #[test]
@@ -156,15 +207,15 @@ fn too_many_partitions() {
         Project::new(&[("marts/parted", "-- @partition: p\n-- @max_partitions: 10\nSELECT id, p FROM raw.items")]);
     let mut text = String::from("id,p\n");
     for id in 0..1000 {
-        // `often` has half of the rows, and comes early in the order of partitions.
-        let partition = if id % 2 == 0 { "a-often".to_owned() } else { format!("b-{:02}", id % 50) };
+        // `often` has half of the rows, and comes last in the order of partitions.
+        let partition = if id % 2 == 0 { "c-often".to_owned() } else { format!("b-{:02}", id % 50) };
         writeln!(text, "{id},{partition}").unwrap();
     }
     project.put("raw/items/1.csv", text);
     for _ in 0..2 {
         project.run().fails(
             "too-many-partitions",
-            &["sql/marts/parted.sql:2", "10 partitions", "`a-often` (500 rows)", "@max_partitions"],
+            &["sql/marts/parted.sql:2", "10 partitions", "`c-often` (500 rows)", "@max_partitions"],
         );
         assert!(project.visible("marts").is_empty());
         assert!(project.rows("marts.parted").is_empty());

@@ -103,7 +103,8 @@ fn misfit(existing: Option<Table>, transform: &Transform, planned: &Planned) -> 
     let registered =
         register(existing, transform, &planned.columns, &planned.partition_keys, planned.write, String::new());
     let error = registered.err()?;
-    Some(error.maybe_at(query_start(transform)).in_transform(&transform.target))
+    let at = error.at.clone().or_else(|| query_start(transform));
+    Some(error.maybe_at(at).in_transform(&transform.target))
 }
 
 /// A table that is rebuilt has all its rows in new objects each time: appending them would double what is there.

@@ -112,6 +112,10 @@ codes! {
         "The result of the query no longer fits the table that an earlier version of the file created.\n\nNew columns are added by themselves. A column that changed its type, was removed or moved into or out of `@partition` needs a rebuild with `unglue run --full-refresh`, or the former definition."
     ForeignTable "foreign-table" Project
         "The table that a transform should produce exists already and was not made by it.\n\nunglue never writes into a table that is not its own. Rename the SQL file."
+    OverlappingLocations "overlapping-locations" Project
+        "The folder of a table that a transform writes lies in the folder of another table, or that one's in it.\n\nA table's objects are all that lies in its folder, so that what one writes would become rows of the other, or arrive as new objects. Give each table a folder of its own: change `@location`, or the location of the other table."
+    PartitionProjection "partition-projection" Project
+        "A transform replaces partitions of a table for which partition projection is turned on.\n\nWith `projection.enabled` Athena computes where partitions lie and does not look into the catalog. A run that replaces partitions writes them to new folders and moves the catalog to these, which Athena would not see: it would go on reading the old rows. Remove the parameter `projection.enabled` from the table; or let it only grow, with `@write: append` and `@changed_input: append` or `reject`."
     // Tests of transforms.
     BadTest "bad-test" Project
         "A folder of tests does not hold what `unglue test` needs.\n\nA test case is a folder `sql/<database>/<table>.test/<case>/`. In it lie one file of rows for each table that the query reads, `<database>.<table>.csv` (or `.jsonl`), and one file that says what is expected: `expect.csv` (or `.jsonl`) with rows, or `expect.error` with the code of an error. Files of rows in `<table>.test/` itself serve all of its cases."

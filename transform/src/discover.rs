@@ -13,9 +13,11 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
 
+use crate::base::with_slash;
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::ledger::Ledger;
 use crate::registration::OWNER;
 use crate::store::DataRoot;
 use crate::table::{Column, Partition, Table, TableName};
@@ -40,6 +42,15 @@ impl Discovery {
     pub fn is_change(&self) -> bool {
         self.tables.iter().any(TableChange::is_change)
     }
+}
+
+/// What transforms write, which is never a source.
+#[derive(Debug, Default)]
+pub(crate) struct Produced {
+    /// Their tables.
+    pub(crate) names: BTreeSet<TableName>,
+    /// URLs of their folders, ending in `/`.
+    pub(crate) locations: Vec<String>,
 }
 
 /// What changes in the catalog for one table.
@@ -90,15 +101,15 @@ impl TableChange {
 
 /// Brings the catalog up to date with the data folder, and says what was done. A second call finds nothing to do.
 ///
-/// Tables in `skip`, those that a transform produces and those whose location is not in their place in the data folder are
+/// Tables that a transform produces, or has produced, and those whose location is not in their place in the data folder are
 /// left alone.
 ///
 /// # Errors
 /// What the storage or the catalog cannot do. What is wrong with one table's objects is a finding, and other tables go on.
-pub(crate) async fn discover(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
-    let survey = survey::tables(root, skip).await?;
+pub(crate) async fn discover(root: &DataRoot, catalog: &dyn Catalog, produced: &Produced) -> Result<Discovery> {
+    let survey = survey::tables(root, &produced.names).await?;
     let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
-        .map(|name| update(root, catalog, name))
+        .map(|name| update(root, catalog, name, produced))
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;
@@ -109,10 +120,10 @@ pub(crate) async fn discover(root: &DataRoot, catalog: &dyn Catalog, skip: &BTre
 ///
 /// # Errors
 /// As [`discover`].
-pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, skip: &BTreeSet<TableName>) -> Result<Discovery> {
-    let survey = survey::tables(root, skip).await?;
+pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, produced: &Produced) -> Result<Discovery> {
+    let survey = survey::tables(root, &produced.names).await?;
     let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
-        .map(|name| examine(root, catalog, name))
+        .map(|name| examine(root, catalog, name, produced))
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;
@@ -133,10 +144,15 @@ pub(crate) async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result
     Ok(())
 }
 
-async fn update(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Result<Option<TableChange>> {
+async fn update(
+    root: &DataRoot,
+    catalog: &dyn Catalog,
+    name: TableName,
+    produced: &Produced,
+) -> Result<Option<TableChange>> {
     let mut attempt = 1;
     loop {
-        let Some(change) = examine(root, catalog, name.clone()).await? else { return Ok(None) };
+        let Some(change) = examine(root, catalog, name.clone(), produced).await? else { return Ok(None) };
         match apply(catalog, &change).await {
             Ok(()) => return Ok(Some(change)),
             Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
@@ -146,7 +162,12 @@ async fn update(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Resu
 }
 
 /// The change of one table; `None` if there is nothing to say about it.
-async fn examine(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Result<Option<TableChange>> {
+async fn examine(
+    root: &DataRoot,
+    catalog: &dyn Catalog,
+    name: TableName,
+    produced: &Produced,
+) -> Result<Option<TableChange>> {
     let known = catalog.table(&name).await?;
     if known
         .as_ref()
@@ -154,8 +175,12 @@ async fn examine(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Res
     {
         return Ok(None);
     }
+    // Its SQL file was removed or renamed, and the catalog does not know it any more.
+    if known.is_none() && Ledger::new(root.clone(), &name).has_commits().await? {
+        return Ok(None);
+    }
     let mut change = TableChange::new(name);
-    match plan(root, catalog, known, &mut change).await {
+    match plan(root, catalog, known, produced, &mut change).await {
         Ok(()) => {}
         // Whoever called can mend a table's objects, but must try again when the storage did not answer.
         Err(error) if error.kind() == crate::code::Kind::Data => change.findings.push(error),
@@ -164,8 +189,22 @@ async fn examine(root: &DataRoot, catalog: &dyn Catalog, name: TableName) -> Res
     Ok((change.is_change() || !change.findings.is_empty()).then_some(change))
 }
 
-async fn plan(root: &DataRoot, catalog: &dyn Catalog, known: Option<Table>, change: &mut TableChange) -> Result<()> {
-    let listing = survey::objects(root, &change.table).await?;
+async fn plan(
+    root: &DataRoot,
+    catalog: &dyn Catalog,
+    known: Option<Table>,
+    produced: &Produced,
+    change: &mut TableChange,
+) -> Result<()> {
+    let mut listing = survey::objects(root, &change.table).await?;
+    let listed = listing.objects.len();
+    leave_out(&mut listing, &produced.locations);
+    if known.is_none() && !listing.objects.is_empty() {
+        leave_out(&mut listing, &owned_locations(catalog).await?);
+    }
+    if listing.objects.is_empty() && listed > 0 {
+        return Ok(());
+    }
     change.objects = listing.objects.len();
     change.skipped = listing.skipped;
     if listing.objects.is_empty() {
@@ -222,6 +261,21 @@ async fn plan(root: &DataRoot, catalog: &dyn Catalog, known: Option<Table>, chan
     change.partitions_added = partitions.iter().map(|partition| partition.values.clone()).collect();
     change.partitions = partitions;
     Ok(())
+}
+
+/// Leaves out the objects in folders that transforms write to.
+fn leave_out(listing: &mut survey::Listing, locations: &[String]) {
+    listing.objects.retain(|object| !locations.iter().any(|location| object.url.starts_with(location)));
+}
+
+/// The folders of all tables that transforms have made, of other projects or by files that are gone.
+async fn owned_locations(catalog: &dyn Catalog) -> Result<Vec<String>> {
+    let mut locations = Vec::new();
+    for name in catalog.tables().await? {
+        let owned = catalog.table(&name).await?.filter(|table| table.parameters.contains_key(OWNER));
+        locations.extend(owned.map(|table| with_slash(&table.location)));
+    }
+    Ok(locations)
 }
 
 #[cfg(test)]

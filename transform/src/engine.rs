@@ -10,10 +10,11 @@ use crate::arrival::digest;
 use crate::catalog::Catalog;
 use crate::check::{Checked, check};
 use crate::code::Code;
-use crate::discover::{self, Discovery};
+use crate::discover::{self, Discovery, Produced};
 use crate::error::{Error, Result};
 use crate::estimate::{PlannedRun, plan_run};
 use crate::ledger::Ledger;
+use crate::placement::{locations, refuse_overlaps};
 use crate::project::Project;
 use crate::receipt::Receipt;
 use crate::run::Runner;
@@ -99,7 +100,7 @@ impl Engine {
     /// # Errors
     /// Those of storage and catalog.
     pub async fn catalog_diff(&self, project: &Project) -> Result<Discovery> {
-        discover::diff(&self.root, self.catalog(), &targets(project)).await
+        discover::diff(&self.root, self.catalog(), &self.produced(project)).await
     }
 
     /// Brings the catalog up to date with the data folder. Targets of transforms are left alone.
@@ -107,7 +108,12 @@ impl Engine {
     /// # Errors
     /// Those of storage and catalog.
     pub async fn discover(&self, project: &Project) -> Result<Discovery> {
-        discover::discover(&self.root, self.catalog(), &targets(project)).await
+        discover::discover(&self.root, self.catalog(), &self.produced(project)).await
+    }
+
+    /// What the project's transforms write: no source.
+    fn produced(&self, project: &Project) -> Produced {
+        Produced { names: targets(project), locations: locations(&self.root, project) }
     }
 
     /// Checks every transform against the catalog; no data is read.
@@ -115,7 +121,9 @@ impl Engine {
     /// # Errors
     /// Those of the catalog; what is wrong with the project is in the result.
     pub async fn check(&self, project: &Project) -> Result<Checked> {
-        check(self.catalog(), project).await
+        let mut checked = check(self.catalog(), project).await?;
+        refuse_overlaps(&self.root, self.catalog(), project, &mut checked).await?;
+        Ok(checked)
     }
 
     /// What a run would do and why; nothing is changed.

@@ -77,8 +77,9 @@ pub(crate) enum Way {
     Arrivals,
     /// The query over all of its tables.
     All,
-    /// The query over all of its tables, limited to the partitions that the arrivals touch and to these.
-    Partitions { also: BTreeSet<PartitionValues> },
+    /// The query over all of its tables, limited to the partitions that the arrivals touch and to these; `None` is all
+    /// partitions, because nobody knows which ones former versions of the arrivals touched.
+    Partitions { also: Option<BTreeSet<PartitionValues>> },
     /// The query over the arrivals, together with the rows of the partitions touched that did not come from their former
     /// versions. `among` are the partitions that may hold such rows; `None` is any.
     Correct { target: Input, replacing: Vec<ArrivalId>, among: Option<BTreeSet<PartitionValues>> },
@@ -190,7 +191,11 @@ impl Execution<'_> {
                 let (plan, origins) = self.query(&self.job.listing)?;
                 Ok(all_new(plan, origins, None))
             }
-            Way::Partitions { also } => {
+            Way::Partitions { also: None } => {
+                let (plan, origins) = self.query(&self.job.listing)?;
+                Ok(all_new(plan, origins, None))
+            }
+            Way::Partitions { also: Some(also) } => {
                 let mut touched = self.touched_by_arrivals().await?;
                 touched.extend(also.iter().cloned());
                 let (plan, origins) = self.query(&self.job.listing)?;

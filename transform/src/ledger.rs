@@ -107,6 +107,11 @@ impl Ledger {
         Ok(self.names("runs").await?.iter().all(|name| name.split('/').next() == Some(run_id)))
     }
 
+    /// Whether a run of the transform was ever committed, so that the table's folder may hold what it wrote.
+    pub(crate) async fn has_commits(&self) -> Result<bool> {
+        Ok(self.names("runs").await?.iter().any(|name| name.ends_with("/commit.json")))
+    }
+
     pub(crate) async fn intent(&self, run_id: &str) -> Result<Option<Intent>> {
         self.read(&self.run_path(run_id, "intent")?).await
     }

@@ -30,6 +30,7 @@ mod origins;
 mod panic;
 mod partition;
 mod pinned;
+mod placement;
 mod plan;
 mod project;
 mod publish;
@@ -67,7 +68,7 @@ pub use plan::{Planned, SourceOf, plan, plan_with};
 pub use project::Project;
 pub use receipt::{Receipt, ReceiptInput, ReceiptPartition};
 pub use runtime::Limits;
-pub use safety::{Reason, Unsafe, incremental};
+pub use safety::{Crossing, Reason, Unsafe, incremental};
 pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };

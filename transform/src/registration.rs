@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::settings::WriteMode;
+use crate::settings::{ChangedInput, WriteMode};
 use crate::table::{Column, Format, Table};
 use crate::transform::Transform;
 
@@ -17,7 +17,8 @@ pub(crate) const OWNER: &str = "unglue.transform";
 /// `append` its columns stay and new ones are added at the end; for `overwrite` they become those of the query.
 ///
 /// # Errors
-/// [`Code::ForeignTable`] if the table is not this transform's; [`Code::SchemaChanged`] if rows that stay would not fit.
+/// [`Code::ForeignTable`] if the table is not this transform's; [`Code::PartitionProjection`] if readers would not see what
+/// the transform replaces; [`Code::SchemaChanged`] if rows that stay would not fit.
 pub(crate) fn register(
     existing: Option<Table>,
     transform: &Transform,
@@ -43,6 +44,10 @@ pub(crate) fn register(
         return Err(Error::new(Code::ForeignTable, format!("the table `{target}` exists and is not this transform's"))
             .help("rename the SQL file"));
     }
+    // Corrections replace partitions, too.
+    if write != WriteMode::Append || transform.settings.changed_input.value == ChangedInput::Replace {
+        not_projected(&table, transform)?;
+    }
     if write != WriteMode::Overwrite {
         unchanged(&table.partition_keys, partition_keys, target)?;
         compatible(&table.columns, columns, target)?;
@@ -53,6 +58,30 @@ pub(crate) fn register(
     table.description = transform.settings.description.clone().or(table.description);
     table.parameters.extend(parameters(transform));
     Ok(table)
+}
+
+/// Refuses a table whose partitions readers do not look up in the catalog: they would not see that one is replaced.
+///
+/// # Errors
+/// [`Code::PartitionProjection`].
+pub(crate) fn not_projected(table: &Table, transform: &Transform) -> Result<()> {
+    let is_on = |(key, value): (&String, &String)| {
+        key.trim().eq_ignore_ascii_case("projection.enabled") && value.trim().eq_ignore_ascii_case("true")
+    };
+    if table.partition_keys.is_empty() || !table.parameters.iter().any(is_on) {
+        return Ok(());
+    }
+    let settings = &transform.settings;
+    let written = settings.write.as_ref().and_then(|write| write.at.clone());
+    Err(Error::new(
+        Code::PartitionProjection,
+        format!("`{}` has partition projection, so that Athena would not see partitions that are replaced", table.name),
+    )
+    .maybe_at(settings.changed_input.at.clone())
+    .maybe_at(written)
+    .help(
+        "remove the table's parameter `projection.enabled`, or use `@write: append` with `@changed_input: append` or `reject`",
+    ))
 }
 
 /// `first`, then the new columns that are not among them; comments come from the SQL, else from `known`.

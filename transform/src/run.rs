@@ -23,6 +23,7 @@ use crate::plan::Planned;
 use crate::publish::Publisher;
 use crate::receipt::{Receipt, ReceiptInput, ReceiptPartition};
 use crate::record::{Arriving, Decision, Done, Intent, Work, first_of};
+use crate::registration::not_projected;
 use crate::runtime::Limits;
 use crate::settings::{ChangedInput, WriteMode};
 use crate::stage::Stage;
@@ -51,6 +52,9 @@ pub(crate) struct Runner<'a> {
 impl Runner<'_> {
     /// Carries on the runs that were begun, then runs what is due.
     pub(crate) async fn run(&self) -> Vec<Result<Receipt>> {
+        if let Err(error) = self.can_be_rebuilt().await {
+            return vec![Err(self.name(error))];
+        }
         let mut outcomes = Vec::new();
         match self.ledger.open_runs().await {
             Ok(open) => {
@@ -65,6 +69,17 @@ impl Runner<'_> {
             outcomes.extend(self.run_due().await);
         }
         outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.name(error))).collect()
+    }
+
+    /// A rebuild that is refused must not be begun: it would be carried on for ever after.
+    async fn can_be_rebuilt(&self) -> Result<()> {
+        if !self.full_refresh {
+            return Ok(());
+        }
+        match self.catalog.table(&self.transform.target).await? {
+            Some(table) => not_projected(&table, self.transform),
+            None => Ok(()),
+        }
     }
 
     /// Names the transform, and the object by its URL.
@@ -350,9 +365,7 @@ impl Runner<'_> {
         }
         match write {
             WriteMode::Merge => Ok(Way::Merge { target: former, all: false }),
-            WriteMode::OverwritePartitions => {
-                Ok(Way::Partitions { also: self.replaced(present, base).await?.partitions })
-            }
+            WriteMode::OverwritePartitions => Ok(Way::Partitions { also: self.touched_before(present, base).await? }),
             WriteMode::Append | WriteMode::Overwrite => {
                 if self.transform.settings.changed_input.value != ChangedInput::Replace {
                     return Ok(Way::Arrivals);
@@ -368,6 +381,23 @@ impl Runner<'_> {
                 Ok(Way::Correct { target, replacing, among })
             }
         }
+    }
+
+    /// The partitions that the former versions of arrivals can have changed, those included that got no row; `None` if not all
+    /// of them are known.
+    async fn touched_before(&self, present: &[Arriving], base: &Base) -> Result<Option<BTreeSet<PartitionValues>>> {
+        let replaced = self.replaced(present, base).await?;
+        if !replaced.is_known {
+            return Ok(None);
+        }
+        let mut touched = replaced.partitions;
+        for run_id in replaced.runs {
+            match self.ledger.commit(&run_id).await?.and_then(|commit| commit.swap) {
+                Some(swap) if !swap.whole => touched.extend(swap.vanished),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(touched))
     }
 
     /// What the arrivals replace that was processed before.
@@ -388,7 +418,8 @@ impl Runner<'_> {
             keys.iter().map(|key| partition.values.get(&key.name).cloned().flatten()).collect()
         };
         let partitions = read.iter().copied().flatten().flat_map(|receipt| &receipt.partitions).map(values).collect();
-        Ok(Replaced { any: !read.is_empty(), is_known: read.iter().all(|receipt| receipt.is_some()), partitions })
+        let runs = read.iter().copied().flatten().map(|receipt| receipt.run_id.clone()).collect();
+        Ok(Replaced { any: !read.is_empty(), is_known: read.iter().all(|receipt| receipt.is_some()), partitions, runs })
     }
 
     /// The arrivals whose rows are in the new files of a run that replaces, if they are anywhere.
@@ -409,4 +440,6 @@ struct Replaced {
     is_known: bool,
     /// The partitions that were written then.
     partitions: BTreeSet<PartitionValues>,
+    /// The runs that did.
+    runs: BTreeSet<String>,
 }

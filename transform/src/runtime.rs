@@ -96,8 +96,11 @@ impl Purpose {
 #[derive(Debug)]
 struct SharedPool {
     limit: usize,
-    /// Most that one sort may take for reading back.
-    rereading: usize,
+    /// All that consumers which hold rows, or read them back, may take.
+    inside: usize,
+    /// Sorts that there are, or will be: one on each core at least.
+    sorts: AtomicUsize,
+    cores: usize,
     holding: FairSpillPool,
     outgoing: AtomicUsize,
     peak: AtomicUsize,
@@ -105,10 +108,15 @@ struct SharedPool {
 
 impl SharedPool {
     fn new(limit: usize, cores: usize) -> Self {
-        let holding = limit - limit / OUTGOING_SHARE;
-        let rereading = holding / cores.max(1);
-        let holding = FairSpillPool::new(holding);
-        Self { limit, rereading, holding, outgoing: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+        let inside = limit - limit / OUTGOING_SHARE;
+        let holding = FairSpillPool::new(inside);
+        let none = || AtomicUsize::new(0);
+        Self { limit, inside, sorts: none(), cores: cores.max(1), holding, outgoing: none(), peak: none() }
+    }
+
+    /// Most that one sort may take for reading back: a sort above it, which gets its rows meanwhile, needs as much.
+    fn rereading(&self) -> usize {
+        self.inside / self.sorts.load(Ordering::Relaxed).max(self.cores)
     }
 
     fn note(&self) {
@@ -143,10 +151,16 @@ impl MemoryPool for SharedPool {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
+        if Purpose::of(consumer) == Purpose::Rereading {
+            self.sorts.fetch_add(1, Ordering::Relaxed);
+        }
         self.holding.register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
+        if Purpose::of(consumer) == Purpose::Rereading {
+            self.sorts.fetch_sub(1, Ordering::Relaxed);
+        }
         self.holding.unregister(consumer);
     }
 
@@ -172,11 +186,11 @@ impl MemoryPool for SharedPool {
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionResult<()> {
         let consumer = reservation.consumer();
         match Purpose::of(consumer) {
-            Purpose::Rereading if reservation.size() + additional > self.rereading => {
+            Purpose::Rereading if reservation.size() + additional > self.rereading() => {
                 return Err(DataFusionError::ResourcesExhausted(format!(
                     "{} needs {additional} more bytes, but may take {} in all",
                     consumer.name(),
-                    self.rereading
+                    self.rereading()
                 )));
             }
             Purpose::Holding | Purpose::Rereading => self.holding.try_grow(reservation, additional)?,
@@ -204,6 +218,19 @@ mod tests {
 
     fn consumer(pool: &Arc<dyn MemoryPool>, name: &str) -> MemoryReservation {
         MemoryConsumer::new(name).register(pool)
+    }
+
+    #[test]
+    fn sorts_above_sorts_have_their_share() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(SharedPool::new(800, 1));
+        let below = consumer(&pool, "ExternalSorterMerge[0]");
+        let above = consumer(&pool, "ExternalSorterMerge[0]");
+        below.try_grow(300).unwrap();
+        assert!(below.try_grow(1).is_err());
+        above.try_grow(300).unwrap();
+        drop(below);
+        above.try_grow(300).unwrap();
+        assert!(above.try_grow(1).is_err());
     }
 
     #[test]

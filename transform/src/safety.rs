@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan};
 
 use crate::plan::table_name;
 use crate::table::TableName;
+pub use affected::Crossing;
 
 /// Why a query needs all rows of its driving table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum Reason {
     CrossesPartitions {
         /// The partition column.
         column: String,
+        /// Which of them.
+        clause: Crossing,
     },
     /// An operator of which nothing is known.
     Unknown,
@@ -87,8 +90,15 @@ impl Unsafe {
                     "the partition column `{column}` depends on `{function}`, which gives another value in each run"
                 )
             }
-            Reason::CrossesPartitions { column } => {
-                format!("it is not computed by `{column}`, so that a new row may change rows of any partition")
+            Reason::CrossesPartitions { column, clause } => {
+                let why = match clause {
+                    Crossing::Aggregate { .. } => format!("this aggregate is not computed by `{column}`"),
+                    Crossing::Window { .. } => format!("this window function is not computed by `{column}`"),
+                    Crossing::Lookup => format!("`{column}` is looked up for what comes out of an aggregate"),
+                    Crossing::Float => format!("`{column}` is computed from a grouped floating-point number"),
+                    Crossing::Types => format!("the branches of a set operation give `{column}` in different types"),
+                };
+                format!("{why}, so that a new row may change rows of any partition")
             }
             Reason::Unknown => format!("nothing is known of how a part of the query treats new rows of `{driving}`"),
         };
@@ -102,6 +112,15 @@ impl Unsafe {
                 "use `@write: overwrite`, join from the driving table's side, or name the other table in `@driving`"
             }
             Reason::NotRead => "use `@write: overwrite`, or name another table in `@driving`",
+            Reason::CrossesPartitions { clause: Crossing::Lookup, .. } => {
+                "look it up before the aggregate and add it to GROUP BY, or use `@write: overwrite`"
+            }
+            Reason::CrossesPartitions { clause: Crossing::Float, .. } => {
+                "compute it before the aggregate and group by it, or use `@write: overwrite`"
+            }
+            Reason::CrossesPartitions { clause: Crossing::Types, .. } => {
+                "CAST it to one type in each branch, or use `@write: overwrite`"
+            }
             Reason::CrossesPartitions { .. } => {
                 "add the partition column to GROUP BY and PARTITION BY, or use `@write: overwrite`"
             }

@@ -55,3 +55,6 @@ fn origin(schema: &DFSchema) -> Option<Expr> {
         .find(|(_, field)| field.name() == ORIGIN)
         .map(|(qualifier, field)| Expr::Column(Column::new(qualifier.cloned(), field.name())))
 }
+
+#[cfg(test)]
+mod tests;

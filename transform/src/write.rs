@@ -34,6 +34,9 @@ pub(crate) type PartitionValues = Vec<Option<String>>;
 /// The path of the n-th file, by its partition.
 pub(crate) type Destination<'a> = dyn Fn(&[Option<String>], usize) -> Result<Path> + Send + Sync + 'a;
 
+/// Partitions beyond those that may be written that are still counted, for the error to name the largest.
+const MOST_COUNTED: usize = 100_000;
+
 /// What to write, and where.
 pub(crate) struct WriteSpec<'a> {
     /// Schema of the files: the first columns of the stream. Those after them are the partition keys; columns after these are
@@ -47,7 +50,7 @@ pub(crate) struct WriteSpec<'a> {
     pub(crate) properties: Arc<parquet::file::properties::WriterProperties>,
     /// A file is closed once it has about this many bytes.
     pub(crate) target_file_size: u64,
-    /// More partitions than this stop the write.
+    /// With more partitions than this nothing is written.
     pub(crate) max_partitions: usize,
     /// Where the n-th file goes, by its partition.
     pub(crate) destination: &'a Destination<'a>,
@@ -100,17 +103,29 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     async fn run(&mut self, mut stream: SendableRecordBatchStream) -> Result<()> {
+        let most = self.spec.max_partitions;
         let columns = self.spec.file_schema.fields().len();
         while let Some(batch) = stream.try_next().await.map_err(crate::failure::of_execution)? {
             let keys = &batch.columns()[columns..columns + self.spec.partition_keys];
             for range in ranges(keys, batch.num_rows())? {
                 let partition = values_at(keys, range.start)?;
+                *self.rows.entry(partition.clone()).or_default() += range.len() as u64;
+                if self.rows.len() > most {
+                    // Only counted from here on: the error names the largest of all.
+                    continue;
+                }
                 let rows = batch.slice(range.start, range.len());
                 let indices: Vec<usize> = (0..columns).collect();
                 let origins = self.spec.origins.map(|_| rows.column(columns + self.spec.partition_keys).clone());
                 let rows = rows.project(&indices).map_err(internal)?;
                 self.add(partition, rows, origins).await?;
             }
+            if self.rows.len() > most.saturating_add(MOST_COUNTED) {
+                break;
+            }
+        }
+        if self.rows.len() > most {
+            return Err(too_many(most, &self.rows));
         }
         self.close().await
     }
@@ -122,10 +137,6 @@ impl Writer<'_> {
             .is_some_and(|(current, file)| *current != partition || file.bytes() >= self.spec.target_file_size);
         if full {
             self.close().await?;
-        }
-        *self.rows.entry(partition.clone()).or_default() += rows.num_rows() as u64;
-        if self.rows.len() > self.spec.max_partitions {
-            return Err(too_many(self.spec.max_partitions, &self.rows));
         }
         if self.open.is_none() {
             let index = self.files.len();
@@ -162,31 +173,30 @@ impl Writer<'_> {
 }
 
 /// The error for more partitions than a run may write, with the rows of each.
-pub(crate) fn too_many(most: usize, partitions: &BTreeMap<PartitionValues, u64>) -> Error {
+fn too_many(most: usize, partitions: &BTreeMap<PartitionValues, u64>) -> Error {
+    more_than(most, "the run would write", &format!("among them {}", largest(partitions)))
+}
+
+/// The error for more partitions than a run may replace, with the rows of each because of which it would.
+pub(crate) fn too_many_touched(most: usize, partitions: &BTreeMap<PartitionValues, u64>) -> Error {
+    more_than(most, "the run would replace", &format!("for rows in {}", largest(partitions)))
+}
+
+fn more_than(most: usize, what: &str, which: &str) -> Error {
+    let partitions = if most == 1 { "partition" } else { "partitions" };
+    Error::new(Code::TooManyPartitions, format!("{what} more than {most} {partitions}, {which}"))
+        .help("partition by something coarser, or raise `@max_partitions`")
+}
+
+/// The partitions with the most rows.
+fn largest(partitions: &BTreeMap<PartitionValues, u64>) -> String {
     let mut largest: Vec<_> = partitions.iter().collect();
     largest.sort_by_key(|(values, rows)| (std::cmp::Reverse(**rows), (*values).clone()));
-    let named: Vec<String> = largest
-        .iter()
-        .take(5)
-        .map(|(values, rows)| {
-            let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
-            let rows = match rows {
-                0 => String::new(),
-                1 => " (1 row)".to_owned(),
-                rows => format!(" ({rows} rows)"),
-            };
-            format!("`{}`{rows}", values.join("/"))
-        })
-        .collect();
-    Error::new(
-        Code::TooManyPartitions,
-        format!(
-            "the run would write more than {most} partition{}, among them {}",
-            if most == 1 { "" } else { "s" },
-            named.join(", ")
-        ),
-    )
-    .help("partition by something coarser, or raise `@max_partitions`")
+    let named = largest.iter().take(5).map(|(values, rows)| {
+        let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
+        format!("`{}` ({rows} row{})", values.join("/"), if **rows == 1 { "" } else { "s" })
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 /// Runs of rows with equal keys.

@@ -111,3 +111,28 @@ fn foreign_table() {
     project.write("sql/raw/orders.sql", "SELECT customer_id FROM raw.customers\n");
     assert_error("foreign-table", &project.check());
 }
+
+#[test]
+fn overlapping_locations() {
+    let project = Project::cataloged();
+    let folder = std::fs::canonicalize(project.path("data")).expect("the data folder");
+    let location = format!("-- @location: file://{}/raw/orders/daily/", folder.display());
+    project.write("sql/sales/orders.sql", format!("{location}\nSELECT order_id FROM raw.orders\n"));
+    assert_error("overlapping-locations", &project.check());
+}
+
+#[test]
+fn partition_projection() {
+    let project = Project::shop();
+    project.write(
+        "sql/sales/orders.sql",
+        "-- @write: overwrite\n-- @partition: status\nSELECT order_id, status FROM raw.orders\n",
+    );
+    project.run_well();
+    for entry in project.files("data/_unglue/_catalog/sales/orders") {
+        let text = std::fs::read_to_string(project.path(&entry)).expect("an entry of the catalog");
+        let parameter = "\"unglue.transform\"";
+        project.write(&entry, text.replace(parameter, &format!("\"projection.enabled\":\"true\",{parameter}")));
+    }
+    assert_error("partition-projection", &project.check());
+}

@@ -48,7 +48,7 @@ impl Place {
     }
 
     async fn discover(&self) -> Discovery {
-        discover(&self.root, &self.catalog, &BTreeSet::new()).await.unwrap()
+        discover(&self.root, &self.catalog, &Produced::default()).await.unwrap()
     }
 
     /// Discovers and expects a change of this one table without any finding.
@@ -120,7 +120,7 @@ async fn a_new_csv_table() {
         ("raw/orders/later/b.csv", b"amount;id;day\n3;2;2026-11-22\n"),
     ])
     .await;
-    let preview = diff(&place.root, &place.catalog, &BTreeSet::new()).await.unwrap();
+    let preview = diff(&place.root, &place.catalog, &Produced::default()).await.unwrap();
     assert!(preview.is_change());
     assert_eq!(place.catalog.tables().await.unwrap(), [], "a diff writes nothing");
 
@@ -304,9 +304,49 @@ async fn tables_that_others_look_after() {
     for table in ["out/skipped", "out/target", "out/moved", "raw/t"] {
         place.put(&format!("{table}/b.csv"), b"a,b\n1,2\n").await;
     }
-    let discovery = discover(&place.root, &place.catalog, &BTreeSet::from([name("out.skipped")])).await.unwrap();
+    let produced = Produced { names: [name("out.skipped")].into(), locations: Vec::new() };
+    let discovery = discover(&place.root, &place.catalog, &produced).await.unwrap();
     let changed: Vec<_> = discovery.tables.iter().map(|change| change.table.to_string()).collect();
     assert_eq!(changed, ["raw.t"]);
+}
+
+#[tokio::test]
+async fn what_transforms_have_written_is_no_source() {
+    let csv: &[u8] = b"a\n1\n";
+    let place = Place::with(&[
+        ("out/removed/a.csv", csv),
+        ("_unglue/out/removed/runs/r1/commit.json", b"{}"),
+        ("out/never_ran/a.csv", csv),
+        ("_unglue/out/never_ran/runs/r1/intent.json", b"{}"),
+        ("other/here/a.csv", csv),
+        ("other/mixed/a.csv", csv),
+        ("other/mixed/part/b.csv", b"a,b\n1,2\n"),
+        ("raw/owned/a.csv", csv),
+    ])
+    .await;
+    // A transform that is gone wrote here, with an `@location`.
+    let owned = Place::with(&[("x/y/a.csv", csv)]).await;
+    owned.discover().await;
+    let owned = Table { location: place.root.table_location(&name("raw.owned")), ..owned.table("x.y").await };
+    let parameters = [(OWNER.to_owned(), "out.elsewhere".to_owned())].into();
+    let owned = Table { name: name("out.elsewhere"), parameters, version: None, ..owned };
+    place.catalog.put_table(&owned).await.unwrap();
+
+    let locations = ["other/here/", "other/mixed/part/"].map(|below| place.root.absolute(below)).to_vec();
+    let produced = Produced { names: BTreeSet::new(), locations };
+    let preview = diff(&place.root, &place.catalog, &produced).await.unwrap();
+    let discovery = discover(&place.root, &place.catalog, &produced).await.unwrap();
+    for discovery in [preview, discovery] {
+        assert!(discovery.findings.is_empty(), "{discovery:?}");
+        let tables: Vec<_> = discovery
+            .tables
+            .iter()
+            .map(|c| (c.table.to_string(), c.created, c.columns_added.len(), c.findings.len()))
+            .collect();
+        assert_eq!(tables, [("other.mixed".to_owned(), true, 1, 0), ("out.never_ran".to_owned(), true, 1, 0)]);
+    }
+    let again = discover(&place.root, &place.catalog, &produced).await.unwrap();
+    assert!(again.tables.is_empty() && again.findings.is_empty(), "{again:?}");
 }
 
 #[tokio::test]
@@ -404,7 +444,7 @@ async fn parquet_by_its_footers() {
 #[tokio::test]
 async fn several_at_once_create_a_table_once() {
     let place = Place::with(&[("raw/t/k=1/a.csv", b"a\n1\n"), ("raw/t/k=2/a.csv", b"a\n1\n")]).await;
-    let skip = BTreeSet::new();
+    let skip = Produced::default();
     let all = futures::future::join_all((0..4).map(|_| discover(&place.root, &place.catalog, &skip))).await;
     for result in all {
         result.unwrap();

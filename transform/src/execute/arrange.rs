@@ -91,7 +91,7 @@ fn is(key: &Column, value: Option<&str>) -> crate::error::Result<Expr> {
     })
 }
 
-fn is_text(hive_type: &HiveType) -> bool {
+pub(super) fn is_text(hive_type: &HiveType) -> bool {
     matches!(hive_type, HiveType::String | HiveType::Varchar(_) | HiveType::Char(_))
 }
 

@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DataFusionResult;
-use datafusion::functions_aggregate::count::count_udaf;
-use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::expr::{Sort, WindowFunction};
-use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition, lit,
-};
+use datafusion::functions_window::expr_fn::{lead, row_number};
+use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 
 use super::arrange::{column, typed, unqualified};
 use super::{Execution, Rows};
@@ -26,8 +23,8 @@ use crate::write::PartitionValues;
 const DELETE: &str = "__unglue_delete";
 /// Place of a row among those with its key.
 const PLACE: &str = "__unglue_place";
-/// Rows of one arrival with one key.
-const SAME: &str = "__unglue_same";
+/// The origin of the row that comes next among those with its key.
+const NEXT: &str = "__unglue_next";
 /// The origin of rows that were there before: they come before all others.
 const KEPT: i32 = -1;
 
@@ -67,9 +64,9 @@ impl Execution<'_> {
             let of = |table: &str| {
                 keys.iter().map(|key| datafusion::common::Column::new(Some(table), key)).collect::<Vec<_>>()
             };
-            LogicalPlanBuilder::scan("kept", source, None)?
-                .join(new, JoinType::LeftSemi, (of("kept"), of("new")), None)?
-                .build()
+            let kept = LogicalPlanBuilder::scan("kept", source, None)?.build()?;
+            // The left side is held in memory.
+            LogicalPlanBuilder::from(new).join(kept, JoinType::RightSemi, (of("new"), of("kept")), None)?.build()
         };
         self.partitions(found().map_err(of_execution)?).await
     }
@@ -96,13 +93,13 @@ impl Execution<'_> {
         }
         let plan = unqualified(plan.build()?)?;
         let keys: Vec<Expr> = self.keys().iter().map(|key| column(key)).collect();
-        let place = row_number().partition_by(keys.clone()).order_by(self.order()).build()?.alias(PLACE);
-        let mut plan = LogicalPlanBuilder::from(plan).window([place])?;
+        // Functions of one sorted window that look a row ahead at most: they hold few rows, where an aggregate would hold all.
+        let mut windows = vec![row_number().partition_by(keys.clone()).order_by(self.order()).build()?.alias(PLACE)];
         if self.job.transform.settings.latest_by.is_none() {
-            let by = keys.into_iter().chain([column(ORIGIN)]).collect();
-            let count = WindowFunction::new(WindowFunctionDefinition::AggregateUDF(count_udaf()), vec![lit(1)]);
-            plan = plan.window([Expr::from(count).partition_by(by).build()?.alias(SAME)])?;
+            let next = lead(column(ORIGIN), Some(1), None).partition_by(keys).order_by(self.order()).build()?;
+            windows.push(next.alias(NEXT));
         }
+        let plan = LogicalPlanBuilder::from(plan).window(windows)?;
         let latest = plan.filter(column(PLACE).eq(lit(1_u64)).and(column(DELETE).is_not_true()))?;
         unqualified(latest.build()?)
     }
@@ -133,7 +130,9 @@ impl Execution<'_> {
             .collect();
         if settings.latest_by.is_none() {
             let text = "@key: one row of an object for each key, unless `@latest_by` names the column that decides";
-            checks.push((text.to_owned(), at, column(SAME).lt_eq(lit(1_i64))));
+            // Rows with one key are in the order of their origins.
+            let is_alone = column(NEXT).is_null().or(column(NEXT).not_eq(column(ORIGIN)));
+            checks.push((text.to_owned(), at, is_alone));
         }
         checks
     }

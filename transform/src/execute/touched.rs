@@ -3,19 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use datafusion::functions::core::expr_fn::nullif;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::execute_stream;
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 
 use super::Execution;
-use super::arrange::column;
+use super::arrange::{column, is_text};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::failure::of_execution;
 use crate::partition;
 use crate::safety::affected::affected;
-use crate::write::PartitionValues;
+use crate::write::{PartitionValues, too_many_touched};
+
+/// How many rows a partition has.
+const ROWS: &str = "__unglue_rows";
 
 impl Execution<'_> {
     /// The partitions of the result that the arrivals can change, found by the partition columns alone.
@@ -31,7 +38,10 @@ impl Execution<'_> {
         self.partitions(touched).await
     }
 
-    /// The distinct values of the partition keys among the rows of a plan that has them as columns.
+    /// The values of the partition keys among the rows of a plan that has them as columns.
+    ///
+    /// # Errors
+    /// [`Code::TooManyPartitions`]: `@max_partitions` holds for the partitions that are replaced, too.
     pub(super) async fn partitions(&self, plan: LogicalPlan) -> Result<BTreeSet<PartitionValues>> {
         let keys = &self.job.planned.partition_keys;
         if keys.is_empty() {
@@ -47,38 +57,39 @@ impl Execution<'_> {
                     |(q, field)| datafusion::logical_expr::Expr::Column((q, field).into()),
                 );
                 let typed = datafusion::logical_expr::ExprSchemable::cast_to(own, &key.hive_type.arrow(), &schema)?;
-                Ok(typed.alias(&key.name))
+                // Hive cannot tell an empty text from NULL.
+                let value = if is_text(&key.hive_type) { nullif(typed, lit("")) } else { typed };
+                Ok(value.alias(&key.name))
             })
             .collect::<datafusion::error::Result<Vec<_>>>()
             .map_err(of_execution)?;
-        let distinct = LogicalPlanBuilder::from(plan)
+        let most = &self.job.transform.settings.max_partitions;
+        // Those with the most rows, and one more than there may be: whatever their number is, few are held.
+        let counted = LogicalPlanBuilder::from(plan)
             .project(columns)
-            .and_then(LogicalPlanBuilder::distinct)
+            .and_then(|plan| plan.aggregate(keys.iter().map(|key| column(&key.name)), [count(lit(1)).alias(ROWS)]))
+            .and_then(|plan| {
+                plan.sort_with_limit([column(ROWS).sort(false, false)], Some(most.value.saturating_add(1)))
+            })
             .and_then(LogicalPlanBuilder::build)
             .map_err(of_execution)?;
-        let physical = self.state.create_physical_plan(&distinct).await.map_err(of_execution)?;
+        let physical = self.state.create_physical_plan(&counted).await.map_err(of_execution)?;
         let mut stream = execute_stream(physical, self.state.task_ctx()).map_err(of_execution)?;
-        let mut touched = BTreeSet::new();
+        let mut touched = BTreeMap::new();
         while let Some(batch) = stream.try_next().await.map_err(of_execution)? {
+            let (columns, counts) = batch.columns().split_at(keys.len());
             for row in 0..batch.num_rows() {
-                let values = batch.columns().iter().map(|column| {
+                let values = columns.iter().map(|column| {
                     let value = ScalarValue::try_from_array(column, row).map_err(of_execution)?;
                     partition::text_of(&value)
                 });
-                touched.insert(values.collect::<Result<PartitionValues>>()?);
+                let rows = counts[0].as_primitive::<Int64Type>().value(row);
+                *touched.entry(values.collect::<Result<PartitionValues>>()?).or_default() += rows.unsigned_abs();
             }
-            self.not_too_many(&touched)?;
         }
-        Ok(touched)
-    }
-
-    /// `@max_partitions` holds for the partitions that are replaced, too.
-    fn not_too_many(&self, touched: &BTreeSet<PartitionValues>) -> Result<()> {
-        let most = &self.job.transform.settings.max_partitions;
-        if touched.len() <= most.value {
-            return Ok(());
+        if touched.len() > most.value {
+            return Err(too_many_touched(most.value, &touched).maybe_at(most.at.clone()));
         }
-        let counted: BTreeMap<PartitionValues, u64> = touched.iter().map(|values| (values.clone(), 0)).collect();
-        Err(crate::write::too_many(most.value, &counted).maybe_at(most.at.clone()))
+        Ok(touched.into_keys().collect())
     }
 }

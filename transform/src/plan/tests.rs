@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::*;
 use crate::diagnose::find::object_name;
 use crate::hive::HiveType;
+use crate::safety::tests::unmarked;
 use crate::settings::{Settings, SortColumn, Spanned};
 use crate::transform::SourceFile;
 
@@ -267,6 +268,44 @@ fn overwriting_partitions_needs_partitions_that_the_query_is_computed_by() {
     assert_eq!(codes(&planned(by_status, mode(&[])).unwrap_err()), ["bad-value"]);
     let by_amount = "SELECT max(status) AS status, count(*) AS n FROM raw.orders";
     assert_eq!(codes(&planned(by_amount, mode(&["status"])).unwrap_err()), ["not-incremental"]);
+}
+
+#[test]
+fn ways_to_write_that_do_not_fit_are_refused_at_the_clause() {
+    let refused = |write: WriteMode, marked: &str| {
+        let (sql, line, column, length) = unmarked(marked);
+        let settings = match write {
+            WriteMode::Merge => Settings { key: vec![at_line(1, "-- @key: day", "day")], ..written(write) },
+            _ => Settings { write: written(write).write, ..partitioned_by(&["day"]) },
+        };
+        let errors = planned(&sql, settings).unwrap_err();
+        assert_eq!(codes(&errors), ["not-incremental"], "{sql}");
+        assert_eq!(place(&errors[0]), (line, column, length), "{sql}");
+        assert!(errors[0].help.is_some(), "{sql}");
+        errors[0].message.clone()
+    };
+    for marked in [
+        "-- 1\nSELECT status AS day, count(*) AS n\nFROM raw.orders\n«GROUP BY» status",
+        "-- 1\nSELECT status AS day,\n    «row_number() OVER (PARTITION BY status ORDER BY order_id)» AS n\nFROM raw.orders",
+        "-- 1\nSELECT o.status AS day FROM raw.orders AS o\n    «FULL OUTER JOIN» raw.customers AS c ON c.customer_id = o.customer_id",
+        "-- 1\nSELECT «DISTINCT» status AS day, paid FROM raw.orders",
+    ] {
+        assert!(refused(WriteMode::Merge, marked).starts_with("`@write: merge` does not fit: "));
+    }
+    for marked in [
+        "-- 1\nSELECT paid, max(status) AS day\nFROM raw.orders\n«GROUP BY» paid",
+        "-- 1\nWITH o AS (\n    SELECT customer_id, min(status) AS day FROM raw.orders «GROUP BY» customer_id\n)\n\
+         SELECT day, count(*) AS n FROM o GROUP BY day",
+        "-- 1\nSELECT status AS day,\n    sum(amount) OVER (PARTITION BY status) AS s,\n    «sum(amount) OVER (PARTITION BY paid)» AS t\nFROM raw.orders",
+        "-- 1\nSELECT o.n, «c.since» AS day\nFROM (SELECT customer_id, count(*) AS n FROM raw.orders GROUP BY customer_id) AS o\n\
+         JOIN raw.customers AS c ON c.customer_id = o.customer_id",
+        "-- 1\nSELECT status AS day, order_id FROM raw.orders\nORDER BY order_id\n«LIMIT» 10",
+    ] {
+        assert!(
+            refused(WriteMode::OverwritePartitions, marked)
+                .starts_with("`@write: overwrite_partitions` does not fit: ")
+        );
+    }
 }
 
 #[test]

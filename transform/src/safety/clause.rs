@@ -4,12 +4,13 @@
 
 use datafusion::sql::sqlparser::ast::{
     Cte, Expr, Function, GroupByExpr, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned,
-    TableFactor, TableWithJoins, visit_expressions, visit_relations,
+    TableFactor, TableWithJoins, WindowType, visit_expressions, visit_relations,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use super::Reason;
+use super::{Crossing, Reason};
 use crate::diagnose::extent::extent_of;
 use crate::diagnose::find::{self, naming_select, normal, object_name};
 use crate::diagnose::narrow::parts;
@@ -26,8 +27,13 @@ pub(crate) fn at_fault(
     is_aggregate: &dyn Fn(&str) -> bool,
 ) -> Option<Location> {
     let driving = driving.to_string();
-    let search = Search { reason, driving: &driving, text, is_aggregate };
+    let passed = match reason {
+        Reason::CrossesPartitions { clause: Crossing::Aggregate { below }, .. } => *below,
+        _ => 0,
+    };
+    let search = Search { reason, driving: &driving, text, is_aggregate, passed: Cell::new(passed) };
     let extent = match reason {
+        Reason::CrossesPartitions { column, clause: Crossing::Lookup | Crossing::Float } => search.item(query, column),
         Reason::UnstablePartition { column, function } => search.function_of_column(query, column, function),
         Reason::NotRead => text.extent(*find::tables(query, &driving).first()?),
         Reason::ReadTwice => search.second_mention(query, &[]),
@@ -41,6 +47,8 @@ struct Search<'a> {
     driving: &'a str,
     text: &'a Text<'a>,
     is_aggregate: &'a dyn Fn(&str) -> bool,
+    /// Aggregates that are still to be passed before the one at fault.
+    passed: Cell<usize>,
 }
 
 /// The CTEs that are visible at a place, the innermost last.
@@ -84,10 +92,12 @@ impl Search<'_> {
     /// Whether a call is of the kind that the reason is about.
     fn is_reason(&self, function: &Function) -> bool {
         match self.reason {
-            Reason::Aggregate => function.over.is_none() && (self.is_aggregate)(&object_name(&function.name)),
+            Reason::Aggregate | Reason::CrossesPartitions { clause: Crossing::Aggregate { .. }, .. } => {
+                function.over.is_none() && (self.is_aggregate)(&object_name(&function.name))
+            }
             Reason::Window => function.over.is_some(),
-            Reason::CrossesPartitions { .. } => {
-                function.over.is_some() || (self.is_aggregate)(&object_name(&function.name))
+            Reason::CrossesPartitions { clause: Crossing::Window { function: name, by }, .. } => {
+                object_name(&function.name) == *name && is_partitioned_by(function, by)
             }
             _ => false,
         }
@@ -98,7 +108,10 @@ impl Search<'_> {
             SetExpr::Select(select) => self.in_select(select, ctes),
             SetExpr::Query(query) => self.in_query(query, ctes),
             SetExpr::SetOperation { left, right, .. } => {
-                if *self.reason == Reason::SetOperation {
+                if matches!(
+                    self.reason,
+                    Reason::SetOperation | Reason::CrossesPartitions { clause: Crossing::Types, .. }
+                ) {
                     return self.set_operator(right);
                 }
                 let side = [left, right].into_iter().find(|side| self.body_reads(side, ctes))?;
@@ -137,21 +150,29 @@ impl Search<'_> {
         let start = self.text.first_from(select.select_token.0.span.start)?;
         match self.reason {
             Reason::Distinct => select.distinct.as_ref().and_then(|_| self.word(start, &["DISTINCT"])),
-            Reason::Aggregate => {
-                let grouped = match &select.group_by {
-                    GroupByExpr::All(_) => true,
-                    GroupByExpr::Expressions(keys, _) => !keys.is_empty(),
-                };
-                if grouped {
-                    let group = self.word(start, &["GROUP"])?;
-                    return Some(Extent { first: group.first, last: group.first + 1 });
-                }
-                self.call(select)
+            Reason::Aggregate | Reason::CrossesPartitions { clause: Crossing::Aggregate { .. }, .. } => {
+                let found = self.aggregate(select, start)?;
+                let passed = self.passed.get();
+                self.passed.set(passed.saturating_sub(1));
+                (passed == 0).then_some(found)
             }
-            Reason::Window => self.call(select),
+            Reason::Window | Reason::CrossesPartitions { clause: Crossing::Window { .. }, .. } => self.call(select),
             Reason::OuterJoin => select.from.iter().find_map(|from| self.outer_join(from, ctes)),
             _ => None,
         }
+    }
+
+    /// GROUP BY, or the first call of an aggregate function.
+    fn aggregate(&self, select: &Select, start: usize) -> Option<Extent> {
+        let is_grouped = match &select.group_by {
+            GroupByExpr::All(_) => true,
+            GroupByExpr::Expressions(keys, _) => !keys.is_empty(),
+        };
+        if !is_grouped {
+            return self.call(select);
+        }
+        let group = self.word(start, &["GROUP"])?;
+        Some(Extent { first: group.first, last: group.first + 1 })
     }
 
     fn word(&self, start: usize, words: &[&str]) -> Option<Extent> {
@@ -211,16 +232,7 @@ impl Search<'_> {
     /// The call in the item of a partition column, or else the first call of the function anywhere.
     fn function_of_column(&self, query: &Query, column: &str, function: &str) -> Option<Extent> {
         let is_it = |call: &Function| same_function(&object_name(&call.name), function);
-        let item = naming_select(&query.body).and_then(|select| {
-            select
-                .projection
-                .iter()
-                .find(|item| find::item_name(item).is_some_and(|name| name.to_lowercase() == column))
-        });
-        let in_item = match item {
-            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => first_call(expr, &is_it),
-            _ => None,
-        };
+        let in_item = item_expr(query, column).and_then(|expr| first_call(expr, &is_it));
         let anywhere = || {
             visit_expressions(query, |expr| match expr {
                 Expr::Function(call) if is_it(call) => ControlFlow::Break(expr.clone()),
@@ -229,6 +241,11 @@ impl Search<'_> {
             .break_value()
         };
         extent_of(self.text, &in_item.or_else(anywhere)?)
+    }
+
+    /// What a column of the result is.
+    fn item(&self, query: &Query, column: &str) -> Option<Extent> {
+        extent_of(self.text, item_expr(query, column)?)
     }
 
     /// The second place where a query reads the driving table, itself or through a CTE.
@@ -285,6 +302,31 @@ impl Search<'_> {
 /// The tables of one item of FROM.
 fn factors(from: &TableWithJoins) -> Vec<&TableFactor> {
     std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)).collect()
+}
+
+/// The expression that gives a column of the result, where the text says it.
+fn item_expr<'q>(query: &'q Query, column: &str) -> Option<&'q Expr> {
+    let items = &naming_select(&query.body)?.projection;
+    let item = items.iter().find(|item| find::item_name(item).is_some_and(|name| name.to_lowercase() == column))?;
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
+}
+
+/// Whether a window function has these columns in its PARTITION BY; a window that has a name may have any.
+fn is_partitioned_by(function: &Function, columns: &[Option<String>]) -> bool {
+    let spec = match &function.over {
+        None => return false,
+        Some(WindowType::NamedWindow(_)) => return true,
+        Some(WindowType::WindowSpec(spec)) => spec,
+    };
+    let name = |expr: &Expr| match expr {
+        Expr::Identifier(ident) => Some(normal(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(normal),
+        _ => None,
+    };
+    spec.partition_by.iter().map(name).eq(columns.iter().cloned())
 }
 
 /// `today()` is planned as `current_date`.

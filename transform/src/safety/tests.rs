@@ -1,10 +1,10 @@
-use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::datasource::{MemTable, provider_as_source};
-use datafusion::logical_expr::LogicalPlan;
+pub(crate) mod evaluate;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
+use datafusion::logical_expr::{LogicalPlan, TableSource};
 
 use super::*;
 use crate::diagnose::text::Text;
@@ -12,11 +12,9 @@ use crate::plan::plan_with;
 use crate::plan::tests::{schema_of, table, transform};
 use crate::session;
 use crate::settings::Settings;
-use datafusion::logical_expr::TableSource;
-use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
-use std::sync::Arc;
+use evaluate::{orders, plan_over, result};
 
-fn planned(sql: &str) -> LogicalPlan {
+pub(crate) fn planned(sql: &str) -> LogicalPlan {
     let source = |name: &TableName| {
         schema_of(name).map(|schema| Arc::new(LogicalTableSource::new(schema)) as Arc<dyn TableSource>)
     };
@@ -29,7 +27,7 @@ fn proof(sql: &str) -> Result<(), Reason> {
     incremental(&planned(sql), &table("raw.orders"), &["day".to_owned()]).map_err(|refuted| refuted.reason)
 }
 
-const SAFE: &[&str] = &[
+pub(crate) const SAFE: &[&str] = &[
     "SELECT * FROM raw.orders",
     "SELECT order_id + 1 AS next, upper(status) AS status FROM raw.orders WHERE amount > 0 AND paid",
     "SELECT o.order_id FROM (SELECT order_id, paid FROM raw.orders WHERE paid) AS o WHERE o.order_id > 5",
@@ -249,56 +247,11 @@ fn only_partition_columns_must_be_stable() {
     assert!(incremental(&plan, &table("raw.orders"), &["DAY".to_owned()]).is_err());
 }
 
-/// What a query gives over these orders and the same lookups, as sorted lines; `None` if DataFusion cannot run it.
+/// What a query gives over these orders, as sorted lines; `None` if DataFusion cannot run it.
 async fn rows(sql: &str, orders: &[RecordBatch]) -> Option<Vec<String>> {
-    let context = session::planner();
-    let source = |name: &TableName| {
-        let batches = if *name == table("raw.orders") { orders.to_vec() } else { vec![lookup(name)?] };
-        let provider = MemTable::try_new(schema_of(name)?, vec![batches]).unwrap();
-        Some(provider_as_source(Arc::new(provider)))
-    };
-    let plan = plan_with(&transform(sql, Settings::default()), &context.state(), &source).unwrap();
-    let batches = context.execute_logical_plan(plan).await.ok()?.collect().await.ok()?;
-    let mut lines: Vec<String> = Vec::new();
-    for batch in &batches {
-        let options = FormatOptions::default().with_null("NULL");
-        let columns: Vec<ArrayFormatter<'_>> =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
-        let line = |row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" | ");
-        lines.extend((0..batch.num_rows()).map(line));
-    }
+    let mut lines: Vec<String> = result(plan_over(sql, orders)).await.ok()?.iter().map(|row| row.join(" | ")).collect();
     lines.sort();
     Some(lines)
-}
-
-/// Orders that share customers and statuses with one another, some of them the same twice.
-fn orders(ids: [Option<i64>; 4]) -> RecordBatch {
-    let schema = schema_of(&table("raw.orders")).unwrap();
-    let customers = Int64Array::from(vec![Some(1), Some(2), Some(9), None]);
-    let amounts = Decimal128Array::from(vec![500, 2000, 500, -100]).with_precision_and_scale(12, 2).unwrap();
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from(ids.to_vec())),
-        Arc::new(customers),
-        Arc::new(amounts),
-        Arc::new(TimestampMicrosecondArray::from(vec![Some(0), Some(86_400_000_000), None, Some(5)])),
-        Arc::new(StringArray::from(vec![Some("new"), Some("done"), Some("new"), None])),
-        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true)])),
-    ];
-    RecordBatch::try_new(schema, columns).unwrap()
-}
-
-fn lookup(name: &TableName) -> Option<RecordBatch> {
-    let schema = schema_of(name)?;
-    if *name != table("raw.customers") {
-        return Some(RecordBatch::new_empty(schema));
-    }
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from(vec![1, 2, 3])),
-        Arc::new(StringArray::from(vec!["Ann", "Bob", "Cem"])),
-        Arc::new(StringArray::from(vec![Some("a"), Some("a"), None])),
-        Arc::new(Date32Array::from(vec![1, 2, 3])),
-    ];
-    Some(RecordBatch::try_new(schema, columns).unwrap())
 }
 
 /// Whether the query over all orders gives the same as over the old and the new ones apart.
