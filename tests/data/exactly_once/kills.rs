@@ -141,7 +141,7 @@ pub(crate) fn killed(project: &Project, kills: usize, seed: u64) {
     arrived.consistent(project);
     project.until_quiet();
     arrived.exact(project);
-    println!("{kills} kills");
+    eprintln!("{kills} kills");
 }
 
 #[test]

@@ -249,10 +249,10 @@ async fn every_fault(kind: Kind) {
                 here += 1;
             }
         }
-        println!("{kind:?}, {}: {effects} effects, {here} faults", scenario.name);
+        eprintln!("{kind:?}, {}: {effects} effects, {here} faults", scenario.name);
         points += here;
     }
-    println!("{kind:?}: {points} faults in {} ways to write", SCENARIOS.len());
+    eprintln!("{kind:?}: {points} faults in {} ways to write", SCENARIOS.len());
     assert!(points > 700, "only {points} faults");
 }
 
@@ -300,7 +300,7 @@ async fn every_pair(scenario: &Scenario) {
             }
         }
     }
-    println!("{}: {pairs} pairs of faults", scenario.name);
+    eprintln!("{}: {pairs} pairs of faults", scenario.name);
     assert!(pairs > 500, "only {pairs} pairs");
 }
 

@@ -206,7 +206,7 @@ impl Story {
         let violations: Vec<String> =
             workers.iter().chain([world]).flat_map(|worker| worker.faults.violations()).take(1).collect();
         if world.rows("rows").await != self.expected() || !violations.is_empty() {
-            println!("{}", world.ledger("rows").await);
+            eprintln!("{}", world.ledger("rows").await);
         }
         assert_eq!(world.rows("rows").await, self.expected(), "{context}: {:?}", self.source);
         assert_eq!(violations, Vec::<String>::new());
@@ -248,7 +248,7 @@ async fn stories(part: u64) {
     for seed in KEPT.into_iter().filter(|_| only.is_none()).chain(seeds_of_this) {
         Story::new(seed).tell().await;
     }
-    println!("{seeds} seeds from {first}");
+    eprintln!("{seeds} seeds from {first}");
 }
 
 #[tokio::test]
