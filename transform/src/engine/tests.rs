@@ -1,5 +1,7 @@
 //! Runs from end to end: files in, table out, whatever fails on the way.
 
+mod upkeep;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
