@@ -334,7 +334,10 @@ impl Runner<'_> {
         match write {
             WriteMode::Merge => Ok(Way::Merge { target: former, all: false }),
             WriteMode::OverwritePartitions => {
-                Ok(Way::Partitions { also: self.replaced(present, base).await?.partitions })
+                let replaced = self.replaced(present, base).await?;
+                // A rebuild may have put the former rows into any partition.
+                let all = || base.partitions.iter().map(|partition| partition.values.clone()).collect();
+                Ok(Way::Partitions { also: if replaced.is_known { replaced.partitions } else { all() } })
             }
             WriteMode::Append | WriteMode::Overwrite => {
                 if self.transform.settings.changed_input.value != ChangedInput::Replace {
