@@ -167,10 +167,10 @@ impl Content<'_> {
         let Some(first) = missing.first() else { return };
         let place = expected.location.as_ref().or_else(|| self.homes.get(values)).unwrap_or(&self.table.location);
         let message = format!(
-            "{} of {} that runs wrote to {} are not there: {first}{}",
+            "{} lacks {} of {} that runs wrote: {first}{}",
+            self.named(values),
             missing.len(),
             count(expected.required.len()),
-            self.named(values),
             if missing.len() > 1 { ", …" } else { "" }
         );
         problems.add(FindingKind::FileMissing, with_slash(place), message, RESTORE);

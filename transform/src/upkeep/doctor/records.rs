@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::ledger::{Ledger, PARALLEL, RunFiles};
 use crate::record::{Commit, Done, Intent};
 
-const RESTORE: &str = "restore the file from a backup, or rebuild the table with `unglue run --full-refresh`";
+const RESTORE: &str =
+    "restore the file from a backup or an earlier version of the object; until then runs of this table may fail";
 
 /// One run. A record that cannot be read counts as absent, and is a problem.
 pub(super) struct RunRecord {

@@ -54,7 +54,7 @@ async fn at_rest() -> World {
 async fn a_run_that_was_cut_off_is_found_and_rolled_forward() {
     let mut seen = BTreeSet::new();
     for kind in [Kind::Uploads, Kind::Files] {
-        for write in (1..).step_by(2) {
+        for write in (1..).step_by(5) {
             let world = world(kind, true).await;
             world.fuse.store(write, Ordering::SeqCst);
             world.runs().await;

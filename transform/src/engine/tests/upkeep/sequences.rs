@@ -115,7 +115,7 @@ async fn sequence(kind: Kind, seed: u64) -> u64 {
 /// How many sequences; `UNGLUE_GC_SEEDS` asks for more.
 #[allow(clippy::disallowed_methods)]
 fn seeds() -> u64 {
-    std::env::var("UNGLUE_GC_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(24)
+    std::env::var("UNGLUE_GC_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(16)
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn gc_never_changes_what_readers_see() {
 #[tokio::test]
 async fn a_reader_keeps_what_it_found_for_the_retention() {
     let mut deleted = 0;
-    for seed in 0..8 {
+    for seed in 0..3 {
         let mut dice = Dice(seed);
         let world = world(Kind::Uploads, false).await;
         let mut raw = Raw::new();
@@ -160,7 +160,7 @@ async fn a_reader_keeps_what_it_found_for_the_retention() {
             reader = Some((world.latest().await, world.held().await));
         }
     }
-    assert!(deleted > 50, "only {deleted} files were older");
+    assert!(deleted > 20, "only {deleted} files were older");
 }
 
 /// Ends a future after some polls, as if the process had died.
@@ -180,7 +180,7 @@ async fn cut_off<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> 
 #[tokio::test]
 async fn a_collector_that_was_cut_off_leaves_the_rest_to_the_next() {
     let mut cut = 0;
-    for polls in (1..200).step_by(12) {
+    for polls in (1..200).step_by(24) {
         let world = world(Kind::Files, false).await;
         let mut raw = Raw::new();
         world.rest().await;
@@ -194,5 +194,5 @@ async fn a_collector_that_was_cut_off_leaves_the_rest_to_the_next() {
         let held: BTreeSet<String> = world.held().await.iter().map(ToString::to_string).collect();
         assert_eq!(world.paths("out").await.into_iter().collect::<BTreeSet<_>>(), held);
     }
-    assert!(cut > 5, "only {cut} were cut off");
+    assert!(cut > 2, "only {cut} were cut off");
 }
