@@ -6,7 +6,7 @@ mod processes;
 
 use crate::project::Project;
 
-pub(crate) use kills::Seeded;
+pub(crate) use kills::{Seeded, WAYS, killed};
 pub(crate) use processes::at_once;
 
 /// Rows of one object of `raw.events`.

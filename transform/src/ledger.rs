@@ -245,6 +245,11 @@ impl Claims {
         versions.iter().any(|name| name.generation == newest.generation && name.arrival == *arrival)
     }
 
+    /// Whether this claim was made, by whomever.
+    pub(crate) fn contains(&self, name: &ClaimName) -> bool {
+        self.versions(&name.arrival).contains(name)
+    }
+
     /// The claims of all versions of an arrival's object.
     fn versions(&self, arrival: &ArrivalId) -> &[ClaimName] {
         let Some(names) = self.by_folder.get(&arrival.folder) else { return &[] };

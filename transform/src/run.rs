@@ -21,7 +21,7 @@ use crate::inputs::Input;
 use crate::ledger::Ledger;
 use crate::plan::Planned;
 use crate::publish::Publisher;
-use crate::receipt::{Receipt, ReceiptPartition};
+use crate::receipt::{Receipt, ReceiptInput, ReceiptPartition};
 use crate::record::{Arriving, Done, Intent, Work, first_of};
 use crate::runtime::Limits;
 use crate::settings::{ChangedInput, WriteMode};
@@ -213,29 +213,33 @@ impl Runner<'_> {
         .await
     }
 
-    /// Binds all that lies there to a rebuild, or sees to it that the run that it belongs to is through: what a rebuild reads
-    /// must not be added once more afterwards.
+    /// What a rebuild reads where arrivals are claimed: its own inputs, and all that runs which are through have processed.
+    ///
+    /// What it reads must not be added once more afterwards, so runs that are under way are carried on first. What came since
+    /// the intent was made is left to the next run: another worker on this one must bind the same inputs.
     async fn claim_everything(&self, intent: &Intent, listing: &Listing) -> Result<Vec<Arriving>> {
         let first = first_of(&intent.run_id);
         let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
         let Some(driving) = driving else { return Ok(Vec::new()) };
         loop {
+            // Whoever has a claim has an intent from before, so that the runs of these claims are among those that follow.
+            let claims = self.ledger.claims().await?;
             for run_id in self.ledger.open_runs().await? {
                 let other = self.ledger.intent(&run_id).await?;
                 if other.is_some_and(|other| other.work == Work::Arrivals) {
                     Box::pin(self.carry_on(&run_id)).await?;
                 }
             }
-            let claims = self.ledger.claims().await?;
-            let arrivals: Vec<Arriving> = driving.arrivals().map(|arrival| due::arriving(&claims, arrival)).collect();
-            let new: Vec<Arriving> = arrivals
-                .iter()
-                .filter(|arriving| !claims.is_newest(&ArrivalId::of(&arriving.input)))
-                .cloned()
-                .collect();
-            if self.claim(&new, first).await?.iter().all(|owner| owner == first) {
-                return Ok(arrivals);
+            let is_claimed = |input: &ReceiptInput| claims.is_newest(&ArrivalId::of(input));
+            let new: Vec<Arriving> =
+                intent.inputs.iter().filter(|arriving| !claims.contains(&arriving.claim_name())).cloned().collect();
+            if self.claim(&new, first).await?.iter().any(|owner| owner != first) {
+                continue;
             }
+            let ours: BTreeSet<ArrivalId> = new.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
+            let is_bound = |input: &ReceiptInput| is_claimed(input) || ours.contains(&ArrivalId::of(input));
+            let bound = driving.arrivals().filter(|arrival| is_bound(arrival));
+            return Ok(bound.map(|arrival| due::arriving(&claims, arrival)).collect());
         }
     }
 
@@ -261,7 +265,8 @@ impl Runner<'_> {
             Target::adding(location, self.planned, &base)
         };
         let listing = match way {
-            Way::All | Way::Partitions { .. } | Way::Merge { all: true, .. } => listing,
+            Way::Partitions { .. } => listing,
+            Way::All if self.planned.write == WriteMode::Overwrite => listing,
             _ => due::restrict(self.transform, listing, &present),
         };
         let accounted = self.accounted(&way, &listing, &present);

@@ -1,14 +1,11 @@
 //! The main job, and everything that may disturb it.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use transform::{Bucket, DataRoot, EmbeddedCatalog};
 
 use super::remote;
 use super::server::{python, scripts, server};
 use crate::bad_input::NAMES;
-use crate::exactly_once::{EVENTS, Seeded, at_once, consistent, exact, put};
+use crate::exactly_once::{EVENTS, Seeded, WAYS, at_once, consistent, exact, killed, put};
 use crate::pack::gzip;
 use crate::project::Project;
 
@@ -105,28 +102,25 @@ fn keys_that_only_s3_has() {
 }
 
 #[test]
-fn several_processes_and_kills() {
-    let Some(remote) = remote("kills") else { return };
+fn several_processes() {
+    let Some(remote) = remote("processes") else { return };
     let project = Project::on(&remote, &EVENTS);
-    let mut seeded = Seeded::new(11);
     for round in 0..3 {
         put(&project, 2 * round);
         put(&project, 2 * round + 1);
         at_once(&project, 2);
         consistent(&project, 2 * round + 2);
     }
-    let mut objects = 6;
-    for _ in 0..6 {
-        put(&project, objects);
-        objects += 1;
-        let mut child = project.command(&["run"]).spawn().unwrap();
-        sleep(Duration::from_millis(50 + seeded.below(1200)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        consistent(&project, objects);
-    }
     project.until_quiet();
-    exact(&project, objects);
+    exact(&project, 6);
+}
+
+/// A hundred kills, or as many as `UNGLUE_KILLS` says.
+#[test]
+fn killed_a_hundred_times() {
+    let Some(remote) = remote("kills") else { return };
+    let kills = std::env::var("UNGLUE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(100);
+    killed(&Project::on(&remote, &WAYS), kills, 11);
 }
 
 #[test]

@@ -5,13 +5,19 @@ mod gc;
 mod history;
 mod sequences;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::TimeDelta;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::*;
+use crate::inputs::Input;
 use crate::transform::Transform;
 use crate::upkeep::{Collected, Finding};
 
 const FLAT: &str = "SELECT id, amount FROM raw.t";
+const TOTAL: &str = "SELECT count(*) AS n, sum(id) AS ids FROM out.rows";
 const NEWEST: &str = "-- @write: merge\n-- @key: id\n-- @latest_by: at\n-- @partition: day\n\
      SELECT id, amount, CAST(at AS TIMESTAMP) AS at, CAST(at AS DATE) AS day FROM raw.m";
 const DAILY: &str = "-- @write: overwrite_partitions\n-- @partition: day\n\
@@ -21,14 +27,21 @@ const DAILY: &str = "-- @write: overwrite_partitions\n-- @partition: day\n\
 const TABLES: [(&str, &str); 5] =
     [("rows", APPEND), ("flat", FLAT), ("newest", NEWEST), ("daily", DAILY), ("total", TOTAL)];
 
+/// A world with `out.rows` alone, which appends.
+async fn appending(kind: Kind) -> World {
+    let mut world = World::two_days(kind).await;
+    world.sql = [("sql/out/rows.sql".to_owned(), APPEND.to_owned())].into();
+    world
+}
+
 /// A time at which everything is older than any retention.
 fn far() -> DateTime<Utc> {
     DateTime::from_timestamp(4_000_000_000, 0).unwrap()
 }
 
 /// A world with the tables of [`TABLES`].
-async fn world(kind: Kind, after: bool) -> World {
-    let mut world = World::two_days(kind, after).await;
+async fn world(kind: Kind) -> World {
+    let mut world = World::two_days(kind).await;
     world.sql = TABLES.map(|(name, sql)| (format!("sql/out/{name}.sql"), sql.to_owned())).into();
     world.upload("raw/m/1.csv", "id,at,amount\n1,2026-11-01,1\n2,2026-11-02,2\n3,2026-11-02,3\n").await;
     world
@@ -46,8 +59,8 @@ impl World {
         self.project().find(table).unwrap().clone()
     }
 
-    fn ledger(&self, table: &str) -> Ledger {
-        Ledger::new(self.root.clone(), &TableName::new("out", table).unwrap())
+    fn records(&self, table: &str) -> Ledger {
+        Ledger::new(self.clean.clone(), &TableName::new("out", table).unwrap())
     }
 
     /// `unglue gc` at some time, with a retention of a day.
@@ -88,8 +101,8 @@ impl World {
 
     /// The paths below a folder of the data folder.
     async fn paths(&self, folder: &str) -> Vec<String> {
-        let path = self.root.path(folder).unwrap();
-        let listed: Vec<ObjectMeta> = self.root.store().list(Some(&path)).try_collect().await.unwrap();
+        let path = self.clean.path(folder).unwrap();
+        let listed: Vec<ObjectMeta> = self.clean.store().list(Some(&path)).try_collect().await.unwrap();
         let mut paths: Vec<String> = listed.into_iter().map(|meta| meta.location.to_string()).collect();
         paths.sort();
         paths
@@ -97,12 +110,12 @@ impl World {
 
     /// What a reader holds who has just looked into the catalog: the files of all tables.
     async fn held(&self) -> Vec<Path> {
-        let catalog = EmbeddedCatalog::new(self.root.clone());
+        let catalog = EmbeddedCatalog::new(self.clean.clone());
         let mut held = Vec::new();
         for (table, _) in TABLES {
             let name = TableName::new("out", table).unwrap();
             if catalog.table(&name).await.unwrap().is_some() {
-                let input = Input::list(&self.root, &catalog, &name).await.unwrap();
+                let input = Input::list(&self.clean, &catalog, &name).await.unwrap();
                 held.extend(input.objects.into_iter().map(|object| object.meta.location));
             }
         }
@@ -112,7 +125,7 @@ impl World {
     /// When the newest object of the data folder was written.
     async fn latest(&self) -> DateTime<Utc> {
         let listed: Vec<ObjectMeta> =
-            self.root.store().list(Some(&self.root.path("_unglue").unwrap())).try_collect().await.unwrap();
+            self.clean.store().list(Some(&self.clean.path("_unglue").unwrap())).try_collect().await.unwrap();
         listed.into_iter().map(|meta| meta.last_modified).max().unwrap()
     }
 
@@ -128,10 +141,10 @@ impl World {
         panic!("the tables do not come to rest");
     }
 
-    /// Ends the next call at its n-th write.
-    async fn die_at(&self, write: i64) {
-        self.fuse.store(write, Ordering::SeqCst);
+    /// Ends a call of `run` at its n-th effect; whether there was one.
+    async fn die_at(&self, effect: u64) -> bool {
+        self.dies_at(effect, effect.is_multiple_of(2));
         self.runs().await;
-        self.fuse.store(i64::MAX, Ordering::SeqCst);
+        self.revived()
     }
 }

@@ -14,7 +14,7 @@ fn name(table: &str) -> TableName {
 
 impl World {
     fn catalog(&self) -> EmbeddedCatalog {
-        EmbeddedCatalog::new(self.root.clone())
+        EmbeddedCatalog::new(self.clean.clone())
     }
 
     /// Puts one thing out of order in a world at rest; the doctor must find just that, mend it and then find nothing.
@@ -40,7 +40,7 @@ impl World {
 }
 
 async fn at_rest() -> World {
-    let world = world(Kind::Uploads, false).await;
+    let world = world(Kind::Uploads).await;
     world.rest().await;
     world.upload("raw/t/1.csv", "id,at,amount\n1,2026-11-01,7\n").await;
     world.upload("raw/t/3.csv", "id,at,amount\n8,2026-11-08,8\n").await;
@@ -55,11 +55,8 @@ async fn a_run_that_was_cut_off_is_found_and_rolled_forward() {
     let mut seen = BTreeSet::new();
     for kind in [Kind::Uploads, Kind::Files] {
         for write in (1..).step_by(5) {
-            let world = world(kind, true).await;
-            world.fuse.store(write, Ordering::SeqCst);
-            world.runs().await;
-            let died = world.fuse.load(Ordering::SeqCst) <= 0;
-            world.fuse.store(i64::MAX, Ordering::SeqCst);
+            let world = world(kind).await;
+            let died = world.die_at(write).await;
             let found = world.doctor(true).await;
             for finding in &found {
                 let is_repaired = finding.repaired.is_some();
@@ -114,7 +111,7 @@ async fn a_table_that_the_catalog_lost_is_registered_again() {
     let content = world.content().await;
     for table in ["rows", "flat", "newest", "daily", "total"] {
         for path in world.paths(&format!("_unglue/_catalog/out/{table}")).await {
-            world.root.store().delete(&Path::from(path)).await.unwrap();
+            world.clean.store().delete(&Path::from(path)).await.unwrap();
         }
         let found = world.doctor(false).await;
         assert_eq!(kinds(&found), ["table-missing"], "{found:#?}");
@@ -127,7 +124,7 @@ async fn a_table_that_the_catalog_lost_is_registered_again() {
 
 #[tokio::test]
 async fn a_partition_that_a_version_took_out_is_removed_again() {
-    let world = world(Kind::Uploads, false).await;
+    let world = world(Kind::Uploads).await;
     world.rest().await;
     let catalog = world.catalog();
     let old = catalog.partitions(&name("newest")).await.unwrap();
@@ -150,15 +147,15 @@ async fn files_of_others_and_files_that_are_gone_are_found() {
     world.is_only_found(&[FindingKind::FileForeign]).await;
     let found = world.doctor(false).await;
     assert_eq!(found[0].place, format!("memory://b/{foreign}"));
-    world.root.store().delete(&Path::from(foreign)).await.unwrap();
+    world.clean.store().delete(&Path::from(foreign)).await.unwrap();
 
     // A file of a former version, copied to where readers look.
     let former = world.paths("out/rows/day=2026-11-01").await.remove(0);
     let live = world.location("rows", "2026-11-01").await;
     let copy = format!("{}{}", live.strip_prefix("memory://b/").unwrap(), former.rsplit('/').next().unwrap());
-    world.root.store().copy(&Path::from(former), &Path::from(copy.clone())).await.unwrap();
+    world.clean.store().copy(&Path::from(former), &Path::from(copy.clone())).await.unwrap();
     world.is_only_found(&[FindingKind::FileStale]).await;
-    world.root.store().delete(&Path::from(copy)).await.unwrap();
+    world.clean.store().delete(&Path::from(copy)).await.unwrap();
 
     let unknown = Partition {
         values: vec![Some("2026-12-24".into())],
@@ -172,7 +169,7 @@ async fn files_of_others_and_files_that_are_gone_are_found() {
     assert_eq!(world.doctor(false).await, []);
 
     for path in world.paths(folder.trim_end_matches('/')).await {
-        world.root.store().delete(&Path::from(path)).await.unwrap();
+        world.clean.store().delete(&Path::from(path)).await.unwrap();
     }
     world.is_only_found(&[FindingKind::FileMissing]).await;
 }
@@ -194,7 +191,7 @@ async fn damaged_and_missing_records_are_found_and_nothing_is_guessed() {
     }
     let world = at_rest().await;
     let path = world.paths("_unglue/out/newest").await.into_iter().find(|path| path.contains("/commit.json")).unwrap();
-    world.root.store().delete(&Path::from(path)).await.unwrap();
+    world.clean.store().delete(&Path::from(path)).await.unwrap();
     // It succeeded, and is that of a version.
     world.is_only_found(&[FindingKind::RecordMissing, FindingKind::RecordMissing]).await;
 }

@@ -6,8 +6,7 @@ use crate::stage::{Held, Stage};
 
 /// `raw.t` is appended to `out.rows`, then one of its objects changes, so that partitions are replaced.
 async fn corrected(kind: Kind) -> World {
-    let mut world = World::two_days(kind, false).await;
-    appending(&mut world, "");
+    let world = appending(kind).await;
     world.rest().await;
     world.upload("raw/t/1.csv", "id,at,amount\n1,2026-11-01,7\n").await;
     world.rest().await;
@@ -66,9 +65,9 @@ async fn files_that_unglue_did_not_write_stay() {
     }
     world.gc().await;
     for path in &others {
-        assert!(world.root.store().head(&Path::from(path.as_str())).await.is_ok(), "{path}");
+        assert!(world.clean.store().head(&Path::from(path.as_str())).await.is_ok(), "{path}");
     }
-    assert!(world.root.store().head(&Path::from(replaced)).await.is_err(), "what was replaced went");
+    assert!(world.clean.store().head(&Path::from(replaced)).await.is_err(), "what was replaced went");
 }
 
 #[tokio::test]
@@ -76,7 +75,7 @@ async fn a_location_that_someone_pointed_back_to_stays() {
     let world = corrected(Kind::Uploads).await;
     let replaced = world.paths("out/rows/day=2026-11-01").await;
     assert_eq!(replaced.len(), 1);
-    let catalog = EmbeddedCatalog::new(world.root.clone());
+    let catalog = EmbeddedCatalog::new(world.clean.clone());
     let name = TableName::new("out", "rows").unwrap();
     let mut partition = catalog.partitions(&name).await.unwrap().remove(0);
     let newest = world.paths("out/rows").await.into_iter().find(|path| path.contains("/v-") && path.contains("-01/"));
@@ -92,7 +91,7 @@ async fn without_the_table_in_the_catalog_nothing_of_it_goes() {
     let world = corrected(Kind::Uploads).await;
     let before = world.paths("out").await;
     for path in world.paths("_unglue/_catalog/out").await {
-        world.root.store().delete(&Path::from(path)).await.unwrap();
+        world.clean.store().delete(&Path::from(path)).await.unwrap();
     }
     world.gc().await;
     assert_eq!(world.paths("out").await, before);
@@ -100,13 +99,12 @@ async fn without_the_table_in_the_catalog_nothing_of_it_goes() {
 
 #[tokio::test]
 async fn an_open_run_holds_what_it_may_read() {
-    let mut world = World::two_days(Kind::Uploads, false).await;
-    appending(&mut world, "");
+    let world = appending(Kind::Uploads).await;
     world.rest().await;
     // This object cannot be read until it is mended: its run stays open.
     world.upload("raw/t/3.csv", "id,at,amount\n5,2026-11-03,x\n").await;
     assert!(world.runs().await.1.is_some());
-    let open = world.ledger("rows").open_runs().await.unwrap();
+    let open = world.records("rows").open_runs().await.unwrap();
     assert_eq!(open.len(), 1);
     world.upload("raw/t/1.csv", "id,at,amount\n1,2026-11-01,7\n").await;
     assert!(world.runs().await.1.is_some());
@@ -126,19 +124,18 @@ async fn staged_files_of_other_attempts_go_and_those_of_the_commit_stay() {
     // Ended right after the commit: its files are hidden still.
     let mut found = false;
     for write in 1..40 {
-        let mut world = World::two_days(Kind::Files, true).await;
-        appending(&mut world, "");
+        let world = appending(Kind::Files).await;
         world.die_at(write).await;
-        let ledger = world.ledger("rows");
+        let ledger = world.records("rows");
         let runs = ledger.runs().await.unwrap();
         let Some((run_id, run)) = runs.iter().next().filter(|(_, run)| !run.staged.is_empty()) else { continue };
         let staging = ledger.staging_folder(run_id).unwrap();
         let other = format!("{staging}/01234567-0");
-        world.root.store().put(&Path::from(other.clone()), "rubbish".into()).await.unwrap();
+        world.clean.store().put(&Path::from(other.clone()), "rubbish".into()).await.unwrap();
         let notes = format!("{staging}/notes");
-        world.root.store().put(&Path::from(notes.clone()), "someone's".into()).await.unwrap();
+        world.clean.store().put(&Path::from(notes.clone()), "someone's".into()).await.unwrap();
         let collected = world.gc().await;
-        let there = world.root.store().head(&Path::from(other)).await.is_ok();
+        let there = world.clean.store().head(&Path::from(other)).await.is_ok();
         if run.commit.is_some() {
             found = true;
             assert_eq!((files(&collected)[1], there), (1, false), "{collected:?}");
@@ -148,7 +145,7 @@ async fn staged_files_of_other_attempts_go_and_those_of_the_commit_stay() {
         world.rest().await;
         assert_eq!(world.rows("rows").await, ROWS);
         world.gc().await;
-        let left = world.ledger("rows").runs().await.unwrap();
+        let left = world.records("rows").runs().await.unwrap();
         let left: Vec<_> = left.values().flat_map(|run| &run.staged).map(|meta| meta.location.to_string()).collect();
         assert_eq!(left, [notes], "what it did not write stays");
     }
@@ -159,10 +156,10 @@ async fn staged_files_of_other_attempts_go_and_those_of_the_commit_stay() {
 async fn a_worker_who_comes_much_too_late_does_no_harm() {
     for kind in [Kind::Uploads, Kind::Files] {
         let world = corrected(kind).await;
-        let ledger = world.ledger("rows");
-        let catalog = EmbeddedCatalog::new(world.root.clone());
+        let ledger = world.records("rows");
+        let catalog = EmbeddedCatalog::new(world.clean.clone());
         let name = TableName::new("out", "rows").unwrap();
-        let publisher = Publisher { root: &world.root, catalog: &catalog, ledger: &ledger, target: &name };
+        let publisher = Publisher { root: &world.clean, catalog: &catalog, ledger: &ledger, target: &name };
         let before = world.rows("rows").await;
         // Once more, so that the correction is replaced, too.
         world.invoke(true).await;
@@ -184,20 +181,19 @@ async fn a_worker_who_comes_much_too_late_does_no_harm() {
 #[tokio::test]
 async fn what_a_superseded_run_left_goes() {
     // The storage forgets the upload of a committed run, which is then done anew.
-    let mut world = World::two_days(Kind::Uploads, false).await;
-    appending(&mut world, "");
     let mut found = false;
     for write in 1..40 {
-        let mut fresh = World::two_days(Kind::Uploads, true).await;
-        appending(&mut fresh, "");
-        fresh.die_at(write).await;
-        let ledger = fresh.ledger("rows");
+        let fresh = appending(Kind::Uploads).await;
+        fresh.dies_at(write, true);
+        fresh.runs().await;
+        fresh.revived();
+        let ledger = fresh.records("rows");
         let Some(run_id) = ledger.open_runs().await.unwrap().pop() else { continue };
         let Some(commit) = ledger.commit(&run_id).await.unwrap() else { continue };
         if !fresh.paths("out").await.is_empty() {
             continue;
         }
-        let stage = Stage::new(fresh.root.clone(), ledger.staging_folder(&run_id).unwrap());
+        let stage = Stage::new(fresh.clean.clone(), ledger.staging_folder(&run_id).unwrap());
         for file in &commit.files {
             assert!(matches!(file.staged.held, Held::Upload { .. }));
             stage.discard(&file.staged).await.unwrap();

@@ -14,7 +14,7 @@ impl World {
 #[tokio::test]
 async fn runs_are_listed_with_how_they_ended() {
     for kind in [Kind::Uploads, Kind::Files] {
-        let world = world(kind, false).await;
+        let world = world(kind).await;
         assert!(world.history(10).await.is_empty());
         world.rest().await;
         world.upload("raw/t/3.csv", "id,at,amount\n5,2026-11-03,5\n6,2026-11-04,6\n").await;
@@ -47,7 +47,7 @@ async fn runs_that_were_cut_off_are_open_and_later_not() {
     let mut seen = BTreeSet::new();
     for kind in [Kind::Uploads, Kind::Files] {
         for write in 1..40 {
-            let mut world = world(kind, true).await;
+            let mut world = world(kind).await;
             world.sql.retain(|file, _| file == "sql/out/rows.sql");
             world.die_at(write).await;
             let before = world.history(10).await;
@@ -69,7 +69,7 @@ async fn runs_that_were_cut_off_are_open_and_later_not() {
 
 #[tokio::test]
 async fn a_damaged_record_hides_no_other_run() {
-    let world = world(Kind::Uploads, false).await;
+    let world = world(Kind::Uploads).await;
     world.rest().await;
     let done = world.paths("_unglue/out/rows/runs").await.into_iter().find(|path| path.ends_with("done.json")).unwrap();
     world.upload(&done, "{").await;

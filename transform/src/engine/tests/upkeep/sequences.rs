@@ -1,24 +1,8 @@
 //! Seeded sequences of arrivals, changes, runs, crashes and rebuilds with gc in between: no table ever reads otherwise after
 //! a gc than before, and all come to rest as they should be.
 
-use std::pin::pin;
-use std::task::Poll;
-
+use super::super::world::Dice;
 use super::*;
-
-/// A generator of numbers, the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// What was uploaded: the newest content of each key.
 type Raw = BTreeMap<String, String>;
@@ -34,17 +18,17 @@ async fn put(world: &World, raw: &mut Raw, key: String, rows: &[(u64, u64)]) {
 
 /// A new object of each source, with ids that no other has in `raw.t` and ids that come again in `raw.m`.
 async fn arrive(world: &World, raw: &mut Raw, n: u64, dice: &mut Dice) {
-    let day = dice.roll(4);
-    put(world, raw, format!("raw/t/n{n}.csv"), &[(100 + 2 * n, day), (101 + 2 * n, dice.roll(4))]).await;
+    let day = dice.below(4);
+    put(world, raw, format!("raw/t/n{n}.csv"), &[(100 + 2 * n, day), (101 + 2 * n, dice.below(4))]).await;
     // Later objects have later times, so that the latest row of a key is known.
-    put(world, raw, format!("raw/m/n{n}.csv"), &[(dice.roll(6), 5 + n), (50 + n, dice.roll(3))]).await;
+    put(world, raw, format!("raw/m/n{n}.csv"), &[(dice.below(6), 5 + n), (50 + n, dice.below(3))]).await;
 }
 
 /// Other content for an object of `raw.t` that has arrived.
 async fn change(world: &World, raw: &mut Raw, n: u64, dice: &mut Dice) {
-    let key = format!("raw/t/n{}.csv", dice.roll(n.max(1)));
+    let key = format!("raw/t/n{}.csv", dice.below(n.max(1)));
     if raw.contains_key(&key) {
-        put(world, raw, key, &[(1000 + n, dice.roll(4))]).await;
+        put(world, raw, key, &[(1000 + n, dice.below(4))]).await;
     }
 }
 
@@ -58,7 +42,7 @@ async fn collect(world: &World, what: &str) -> u64 {
 
 /// The tables that come from these objects and nothing before.
 async fn right(world: &World, raw: &Raw) -> BTreeMap<&'static str, Vec<String>> {
-    let mut fresh = World::two_days(Kind::Uploads, false).await;
+    let mut fresh = World::two_days(Kind::Uploads).await;
     fresh.upload("raw/m/1.csv", "id,at,amount\n1,2026-11-01,1\n2,2026-11-02,2\n3,2026-11-02,3\n").await;
     fresh.sql = world.sql.clone();
     for (key, text) in raw {
@@ -69,32 +53,41 @@ async fn right(world: &World, raw: &Raw) -> BTreeMap<&'static str, Vec<String>> 
 }
 
 async fn sequence(kind: Kind, seed: u64) -> u64 {
-    let mut dice = Dice(seed);
-    let world = world(kind, seed % 2 == 0).await;
+    let mut dice = Dice::new(seed);
+    let world = world(kind).await;
     let mut raw = Raw::new();
     let mut deleted = 0;
     for step in 0..8 {
         let what = format!("{kind:?} seed {seed} step {step}");
-        match dice.roll(8) {
+        match dice.below(8) {
             0 | 1 => arrive(&world, &mut raw, step, &mut dice).await,
             2 | 3 => change(&world, &mut raw, step, &mut dice).await,
             4 => {
                 let (_, failed) = world.invoke(true).await;
                 assert!(failed.is_none(), "{what}: {failed:?}");
             }
-            5 => world.die_at(1 + i64::try_from(dice.roll(60)).unwrap()).await,
+            5 => {
+                world.die_at(1 + dice.below(80)).await;
+            }
             6 => {
-                world.fuse.store(1 + i64::try_from(dice.roll(60)).unwrap(), Ordering::SeqCst);
+                world.dies_at(1 + dice.below(80), dice.below(2) == 0);
                 world.invoke(true).await;
-                world.fuse.store(i64::MAX, Ordering::SeqCst);
+                world.revived();
             }
             _ => {
-                // Beside a run and another collector, which may end in errors but not in other rows.
-                let (_, _, _) = futures::join!(world.runs(), world.gc_at(far()), world.gc_at(far()));
+                // Beside a run and another collector, which may end in errors but not in other rows. One of them dies.
+                if let Kind::Uploads = kind {
+                    let others: Vec<World> = (1..4).map(|number| world.process(10 * step + number)).collect();
+                    others.iter().for_each(|other| other.faults.pace(dice.split()));
+                    others[2].dies_at(1 + dice.below(10), false);
+                    let _ = futures::join!(others[0].runs(), others[1].gc_at(far()), others[2].gc_at(far()));
+                } else {
+                    let _ = futures::join!(world.runs(), world.gc_at(far()), world.gc_at(far()));
+                }
             }
         }
         deleted += collect(&world, &what).await;
-        if dice.roll(2) == 0 {
+        if dice.below(2) == 0 {
             world.rest().await;
             deleted += collect(&world, &what).await;
             let findings = world.doctor(false).await;
@@ -115,7 +108,7 @@ async fn sequence(kind: Kind, seed: u64) -> u64 {
 /// How many sequences; `UNGLUE_GC_SEEDS` asks for more.
 #[allow(clippy::disallowed_methods)]
 fn seeds() -> u64 {
-    std::env::var("UNGLUE_GC_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(16)
+    std::env::var("UNGLUE_GC_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(10)
 }
 
 #[tokio::test]
@@ -135,15 +128,15 @@ async fn gc_never_changes_what_readers_see() {
 async fn a_reader_keeps_what_it_found_for_the_retention() {
     let mut deleted = 0;
     for seed in 0..3 {
-        let mut dice = Dice(seed);
-        let world = world(Kind::Uploads, false).await;
+        let mut dice = Dice::new(seed);
+        let world = world(Kind::Uploads).await;
         let mut raw = Raw::new();
         // When a reader looked, and what it found.
         let mut reader = None;
         for step in 0..8 {
             arrive(&world, &mut raw, step, &mut dice).await;
             change(&world, &mut raw, step, &mut dice).await;
-            if dice.roll(3) == 0 {
+            if dice.below(3) == 0 {
                 world.invoke(true).await;
             }
             world.rest().await;
@@ -153,7 +146,7 @@ async fn a_reader_keeps_what_it_found_for_the_retention() {
                 deleted += collected.iter().map(|table| table.replaced.files).sum::<u64>();
                 assert!(collected.iter().any(|table| table.too_young.files > 0), "seed {seed} step {step}");
                 for path in &held {
-                    let found = world.root.store().head(path).await;
+                    let found = world.clean.store().head(path).await;
                     assert!(found.is_ok(), "seed {seed} step {step}: {path}");
                 }
             }
@@ -163,36 +156,27 @@ async fn a_reader_keeps_what_it_found_for_the_retention() {
     assert!(deleted > 20, "only {deleted} files were older");
 }
 
-/// Ends a future after some polls, as if the process had died.
-async fn cut_off<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    std::future::poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
 #[tokio::test]
-async fn a_collector_that_was_cut_off_leaves_the_rest_to_the_next() {
-    let mut cut = 0;
-    for polls in (1..200).step_by(24) {
-        let world = world(Kind::Files, false).await;
-        let mut raw = Raw::new();
+async fn a_collector_that_dies_leaves_the_rest_to_the_next() {
+    for effect in 1.. {
+        let world = world(Kind::Uploads).await;
         world.rest().await;
-        arrive(&world, &mut raw, 0, &mut Dice(0)).await;
+        let mut raw = Raw::new();
+        arrive(&world, &mut raw, 0, &mut Dice::new(0)).await;
         world.rest().await;
         world.invoke(true).await;
         let content = world.content().await;
-        cut += usize::from(cut_off(world.gc(), polls).await.is_none());
+        world.dies_at(effect, effect.is_multiple_of(2));
+        let outcome = world.gc_at(far()).await;
+        let died = world.revived();
+        assert_eq!(outcome.is_err(), died);
         assert_eq!(world.content().await, content);
-        collect(&world, "after the cut").await;
+        collect(&world, "after the death").await;
         let held: BTreeSet<String> = world.held().await.iter().map(ToString::to_string).collect();
         assert_eq!(world.paths("out").await.into_iter().collect::<BTreeSet<_>>(), held);
+        if !died {
+            assert!(effect > 10, "only {effect} deletions");
+            break;
+        }
     }
-    assert!(cut > 2, "only {cut} were cut off");
 }
