@@ -77,15 +77,14 @@ impl Records {
                 problems.add(FindingKind::RecordMissing, ledger.claim_url(&name)?, message, RESTORE);
             }
         }
-        let missing = |run_id: &str, record: &str| Ok::<_, crate::Error>(ledger.record_url(run_id, record)?);
         for (run_id, run) in &runs {
             if run.files.intent.is_none() && (run.files.commit.is_some() || run.files.done.is_some()) {
                 let message = format!("the run `{run_id}` has no record of what it set out to do");
-                problems.add(FindingKind::RecordMissing, missing(run_id, "intent")?, message, RESTORE);
+                problems.add(FindingKind::RecordMissing, ledger.record_url(run_id, "intent")?, message, RESTORE);
             }
             if run.files.commit.is_none() && matches!(run.done, Some(Done::Succeeded { .. })) {
                 let message = format!("the run `{run_id}` succeeded, but has no commit record");
-                problems.add(FindingKind::RecordMissing, missing(run_id, "commit")?, message, RESTORE);
+                problems.add(FindingKind::RecordMissing, ledger.record_url(run_id, "commit")?, message, RESTORE);
             }
         }
         for (number, run_id) in &versions {
@@ -116,9 +115,7 @@ impl Problems<'_> {
             Err(error) => Err(error),
         }
     }
-}
 
-impl Problems<'_> {
     pub(super) fn add(&mut self, kind: FindingKind, place: String, message: String, help: &str) -> &mut Problem {
         self.found.push(Problem::new(self.target, kind, place, message, help));
         let last = self.found.len() - 1;

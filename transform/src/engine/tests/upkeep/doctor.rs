@@ -162,7 +162,7 @@ async fn files_of_others_and_files_that_are_gone_are_found() {
         location: "memory://b/out/rows/day=2026-12-24/".into(),
         parameters: BTreeMap::new(),
     };
-    world.catalog().put_partitions(&name("rows"), &[unknown.clone()]).await.unwrap();
+    world.catalog().put_partitions(&name("rows"), std::slice::from_ref(&unknown)).await.unwrap();
     world.is_only_found(&[FindingKind::PartitionForeign]).await;
     let gone = PartitionChange { values: unknown.values, from: Some(unknown.location), to: None };
     world.catalog().change_partitions(&name("rows"), &[gone]).await.unwrap();

@@ -116,9 +116,9 @@ async fn gc_never_changes_what_readers_see() {
     let seeds = seeds();
     let mut deleted = 0;
     for seed in 0..seeds {
-        deleted += sequence(Kind::Uploads, seed).await;
+        deleted += Box::pin(sequence(Kind::Uploads, seed)).await;
         if seed % 4 == 0 {
-            deleted += sequence(Kind::Files, seed).await;
+            deleted += Box::pin(sequence(Kind::Files, seed)).await;
         }
     }
     assert!(deleted > 20 * seeds, "only {deleted} files were ever deleted");
