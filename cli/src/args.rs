@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// The data folder, unless another is named.
@@ -87,6 +88,39 @@ pub(crate) enum Verb {
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
+    /// List the runs of the past, the newest first
+    History {
+        /// Transforms, `database.table` or the table alone; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Runs to list
+        #[arg(long, value_name = "N", default_value = "20", conflicts_with = "run")]
+        limit: usize,
+        /// Tell all about one run
+        #[arg(long, value_name = "RUN_ID")]
+        run: Option<String>,
+    },
+    /// Find what is not as it should be in ledger, catalog and storage
+    Doctor {
+        /// Transforms, `database.table` or the table alone; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Put right what can safely be
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Delete files of replaced versions, and what ended runs left behind
+    Gc {
+        /// Transforms, `database.table` or the table alone; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Keep what was referred to in this time: longer than any reader's query takes
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+        older_than: TimeDelta,
+        /// Only say what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Say what an error code means and how to mend it
     Explain {
         /// The code; all codes are listed without one
@@ -131,4 +165,20 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     } else {
         Err("the size must be more than 0".to_owned())
     }
+}
+
+/// `90m`, `24h`, `7d`; `0s` is allowed.
+pub(crate) fn duration(text: &str) -> Result<TimeDelta, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(format!("`{text}` is not a time; write for example 90m, 24h or 7d")),
+    };
+    let number: Option<i64> = digits.parse::<u32>().ok().map(i64::from);
+    number
+        .and_then(|number| TimeDelta::try_seconds(number.checked_mul(unit)?))
+        .ok_or_else(|| format!("`{text}` is not a time; write for example 90m, 24h or 7d"))
 }

@@ -2,7 +2,10 @@
 
 mod catalog;
 mod check;
+mod doctor;
 mod explain;
+mod gc;
+mod history;
 mod init;
 mod plan;
 mod run;
@@ -39,6 +42,9 @@ pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict
         Verb::Plan { names, arrival } => plan::plan(args, names, arrival, screen).await,
         Verb::Run { names, full_refresh } => run::run(args, names, *full_refresh, screen).await,
         Verb::Test { names } => test::test(args, names, screen).await,
+        Verb::History { names, limit, run } => history::history(args, names, *limit, run.as_deref(), screen).await,
+        Verb::Doctor { names, repair } => doctor::doctor(args, names, *repair, screen).await,
+        Verb::Gc { names, older_than, dry_run } => gc::gc(args, names, *older_than, *dry_run, screen).await,
         Verb::Explain { code } => explain::explain(code.as_deref(), screen),
     }
 }
@@ -46,6 +52,19 @@ pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict
 /// Sorts errors by file and position.
 fn by_place(errors: &mut [Error]) {
     errors.sort_by(|a, b| a.at.cmp(&b.at));
+}
+
+/// The targets of the named transforms, also of those whose files have errors.
+fn named(project: &Project, names: &[String]) -> Result<BTreeSet<TableName>> {
+    let broken = |name: &str| {
+        let wanted = name.to_lowercase();
+        project.broken().iter().find(|broken| broken.to_string() == wanted || broken.table == wanted).cloned()
+    };
+    let target = |name: &String| match project.find(name) {
+        Ok(transform) => Ok(transform.target.clone()),
+        Err(error) => broken(name).ok_or(error),
+    };
+    names.iter().map(target).collect()
 }
 
 /// The targets of the named transforms; all of them without names.

@@ -17,4 +17,5 @@ mod output;
 mod project;
 mod run;
 mod tests_of_sql;
+mod upkeep;
 mod usage;

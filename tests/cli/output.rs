@@ -6,13 +6,18 @@ use std::path::Path;
 use serde_json::Value;
 
 /// What names differ in from run to run: `0` stands for a digit, `f` for a hexadecimal one.
-const CHANGING_NAMES: [(&str, &str); 2] =
-    [("00000000t000000z-ffffffffffff", "[run]"), ("ffffffffffffffffffffffffffffffff", "[hash]")];
+const CHANGING_NAMES: [(&str, &str); 4] = [
+    ("part-00000000t000000z-ffffffffffff-ffffffff-0.parquet", "part-[run].parquet"),
+    ("00000000t000000z-ffffffffffff", "[run]"),
+    ("ffffffffffffffffffffffffffffffff", "[hash]"),
+    ("0000-00-00T00:00:00Z", "[time]"),
+];
 
 /// JSON fields that differ from run to run.
-const CHANGING: [&str; 10] = [
+const CHANGING: [&str; 11] = [
     "at",
     "bytes",
+    "ended",
     "estimated_dollars",
     "estimated_memory",
     "estimated_seconds",
@@ -42,7 +47,10 @@ impl Output {
             steady(&text.replace(&folder, "[project]"))
         };
         Self {
-            arguments: arguments.iter().map(|argument| argument.replace(&folder, "[project]")).collect(),
+            arguments: arguments
+                .iter()
+                .map(|argument| without_changing_names(&argument.replace(&folder, "[project]")))
+                .collect(),
             code: output.status.code().unwrap_or(-1),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
@@ -86,6 +94,10 @@ fn steady(text: &str) -> String {
             "    about    [seconds], [memory], [dollars] on Lambda (estimates)\n".to_owned()
         } else if line.starts_with("    wrote    ") {
             without_last_part(&line)
+        } else if line.starts_with("[time]  [run]") && line.ends_with(" s\n") {
+            without_size_and_seconds(&line)
+        } else if [" replaced file", " staged file"].iter().any(|files| line.contains(files)) {
+            without_sizes(&line)
         } else {
             without_parquet_sizes(&line)
         }
@@ -99,6 +111,23 @@ fn without_last_part(line: &str) -> String {
         Some((kept, _)) => format!("{kept}, [size]\n"),
         None => line.to_owned(),
     }
+}
+
+/// `…: 1 object, 3 rows in 1 partition, 836 B, 0.03 s`
+fn without_size_and_seconds(line: &str) -> String {
+    match line.rsplitn(3, ", ").last() {
+        Some(kept) => format!("{kept}, [size], [seconds]\n"),
+        None => line.to_owned(),
+    }
+}
+
+/// `2 replaced files (1.2 kB)`
+fn without_sizes(line: &str) -> String {
+    let parts = line.split('(').enumerate().map(|(index, part)| match part.split_once(')') {
+        Some((_, after)) if index > 0 => format!("([size]){after}"),
+        _ => part.to_owned(),
+    });
+    parts.collect()
 }
 
 /// `sales/orders/part-[run]-….parquet (1.2 kB)`, and sums with such files in them.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::project::Project;
 
-const VERBS: [&str; 7] = ["init", "catalog", "check", "plan", "run", "test", "explain"];
+const VERBS: [&str; 10] = ["init", "catalog", "check", "plan", "run", "test", "history", "doctor", "gc", "explain"];
 
 #[test]
 fn help() {
@@ -52,6 +52,13 @@ fn wrong_usage() {
         &["plan", "sales.ordres"],
         &["test", "sales.ordres"],
         &["test", "--data", "nowhere"],
+        &["history", "sales.ordres"],
+        &["history", "--run", "20261120t081500z-0123456789ab"],
+        &["history", "--run", "x", "--limit", "3"],
+        &["doctor", "sales.ordres"],
+        &["gc", "sales.ordres"],
+        &["gc", "--older-than", "24"],
+        &["gc", "--older-than", "-1h"],
         &["init", "--project", "a-file"],
     ];
     let outputs: Vec<String> = calls
@@ -91,6 +98,12 @@ fn exit_codes_of_every_verb() {
         (&["run", "--json"], [0, 1, 2]),
         (&["test"], [0, 1, 0]),
         (&["test", "--json"], [0, 1, 0]),
+        (&["history"], [0, 0, 2]),
+        (&["history", "--json"], [0, 0, 2]),
+        (&["doctor"], [0, 1, 2]),
+        (&["doctor", "--json"], [0, 1, 2]),
+        (&["gc"], [0, 0, 2]),
+        (&["gc", "--json"], [0, 0, 2]),
         (&["explain", "syntax"], [0, 0, 0]),
     ] {
         for (project, code) in [&right, &wrong, &without_data].into_iter().zip(codes) {

@@ -156,7 +156,7 @@ codes! {
     PermissionDenied "permission-denied" Environment
         "A file, folder or bucket may not be read or written.\n\nThe table is as it was before the run. Correct the permissions and run again."
     NotFound "not-found" Environment
-        "A folder, bucket or file that was named does not exist."
+        "A folder, bucket, file or run that was named does not exist."
     Storage "storage" Retry
         "The storage did not do what was asked, after several tries.\n\nNothing half-written is visible. Run again; if it stays, the message of the storage says more."
     Conflict "conflict" Retry

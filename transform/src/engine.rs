@@ -1,5 +1,7 @@
 //! The engine: the verbs of unglue over a data folder and a catalog.
 
+mod upkeep;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

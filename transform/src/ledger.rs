@@ -9,6 +9,8 @@
 //! Every object is created once and never changed, so that two workers agree by who came first. An answer that was lost is
 //! recognised by reading what is there.
 
+mod survey;
+
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
@@ -22,6 +24,8 @@ use crate::error::{Error, Result};
 use crate::record::{Claim, Commit, Decision, Done, Intent, Rebuild, Version};
 use crate::store::{DataRoot, storage};
 use crate::table::TableName;
+
+pub(crate) use survey::{PARALLEL, RunFiles};
 
 /// The ledger of one transform.
 #[derive(Debug, Clone)]

@@ -50,6 +50,7 @@ mod store;
 mod table;
 mod trace;
 mod transform;
+mod upkeep;
 mod write;
 
 pub use case::{Case, CaseOutcome, Difference, ExpectedAt, KnownColumns, RowDifference, Tested, cases, known_columns};
@@ -75,3 +76,4 @@ pub use settings::{
 pub use store::{Bucket, DataRoot};
 pub use table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
 pub use transform::{Input, SourceFile, Transform};
+pub use upkeep::{Amount, Collected, Finding, FindingKind, PastRun, RunOutcome};

@@ -111,6 +111,10 @@ impl Publisher<'_> {
     /// What was staged is taken back first, so that nobody who is still rolling the run forward can make it visible, and what
     /// was visible goes: the successor writes the same rows.
     async fn give_way(&self, run_id: &str, commit: &Commit) -> Result<Done> {
+        // A run that has ended is not given up: its files may be gone because a later version replaced them.
+        if let Some(done) = self.ledger.done(run_id).await? {
+            return Ok(done);
+        }
         let stage = self.stage(run_id)?;
         stream::iter(commit.files.iter().map(|file| stage.discard(&file.staged)))
             .buffer_unordered(PARALLEL)

@@ -91,7 +91,7 @@ fn report(outcomes: Vec<Outcome>, known: Vec<Error>, screen: &mut Screen) -> Res
 }
 
 /// A receipt in a few lines.
-fn text(receipt: &Receipt) -> String {
+pub(super) fn text(receipt: &Receipt) -> String {
     let read: u64 = receipt.inputs.iter().map(|input| input.bytes).sum();
     let mut lines = vec![
         format!("{}: {} ({})", receipt.transform, write_mode(receipt.write), receipt.run_id),

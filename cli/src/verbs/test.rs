@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use transform::{Case, CaseOutcome, Code, KnownColumns, Project, Result, TableName, Tested, cases, known_columns};
+use transform::{Case, CaseOutcome, Code, KnownColumns, Project, Result, Tested, cases, known_columns};
 
-use super::Verdict;
+use super::{Verdict, named};
 use crate::args::{Args, DEFAULT_DATA};
 use crate::screen::{Screen, count};
 use crate::{diagnostic, difference, edge, folder};
@@ -46,19 +46,6 @@ pub(super) async fn test(args: &Args, names: &[String], screen: &mut Screen) -> 
         screen.line(format!("{}: {passed} ok, {failed} failed", count(tested.len() as u64, "test")));
     }
     Ok(Verdict::of(failed > 0 || !errors.is_empty()))
-}
-
-/// The targets of the named transforms, also of those whose files have errors.
-fn named(project: &Project, names: &[String]) -> Result<BTreeSet<TableName>> {
-    let broken = |name: &str| {
-        let wanted = name.to_lowercase();
-        project.broken().iter().find(|broken| broken.to_string() == wanted || broken.table == wanted).cloned()
-    };
-    let target = |name: &String| match project.find(name) {
-        Ok(transform) => Ok(transform.target.clone()),
-        Err(error) => broken(name).ok_or(error),
-    };
-    names.iter().map(target).collect()
 }
 
 /// What the catalog tells of the tables that the project reads. A project may be tested before it has a data folder.

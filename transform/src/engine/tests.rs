@@ -3,6 +3,7 @@
 mod crash;
 mod interleaving;
 mod modes;
+mod upkeep;
 mod world;
 
 use futures::TryStreamExt;
