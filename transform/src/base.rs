@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::inputs::{Input, version_folder};
+use crate::inputs::{FIRST_FOLDER, Input, version_folder};
 use crate::ledger::Ledger;
 use crate::partition;
 use crate::plan::Planned;
@@ -88,6 +88,8 @@ impl Target {
             (Some(table), _) if table.partition_keys.is_empty() => table.location.clone(),
             // A partition that was dropped by a version may have left files behind in the table's own folder.
             (_, Some(version)) => format!("{location}{}/", version_folder(&version.run_id)),
+            // Not the table's own folder, where readers would see the files of later versions, too.
+            _ if planned.partition_keys.is_empty() => format!("{location}{FIRST_FOLDER}/"),
             _ => location.clone(),
         };
         let places = base.partitions.iter().map(|p| (p.values.clone(), with_slash(&p.location)));

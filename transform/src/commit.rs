@@ -50,7 +50,7 @@ impl Outcome<'_> {
             write,
             self.target.location.clone(),
         )?;
-        if self.replaces && planned.partition_keys.is_empty() {
+        if planned.partition_keys.is_empty() {
             table.location = self.target.folder(&[]);
         }
         let written = self.written(&executed.files);

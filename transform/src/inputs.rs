@@ -176,8 +176,11 @@ pub(crate) fn version_folder(run_id: &str) -> String {
     format!("v-{run_id}")
 }
 
+/// The folder of the files of a table without partitions before any of them were replaced.
+pub(crate) const FIRST_FOLDER: &str = "v-0";
+
 fn is_version_folder(segment: &str) -> bool {
-    segment.strip_prefix("v-").is_some_and(|run_id| run_id.contains('-'))
+    segment == FIRST_FOLDER || segment.strip_prefix("v-").is_some_and(|run_id| run_id.contains('-'))
 }
 
 /// Whether a file or folder name is one that readers of Hive tables pass over.

@@ -1,6 +1,7 @@
 //! Runs from end to end: files in, table out, whatever fails on the way.
 
 mod crash;
+mod faults;
 mod interleaving;
 mod modes;
 mod upkeep;

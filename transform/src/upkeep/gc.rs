@@ -19,7 +19,7 @@ use self::garbage::{End, Folder, Hidden, Replacement};
 use super::shown::{Shown, is_in};
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::inputs::run_of_file;
+use crate::inputs::{FIRST_FOLDER, run_of_file};
 use crate::ledger::{Ledger, PARALLEL, RunFiles};
 use crate::record::{Commit, Done, successor};
 use crate::stage::{Held, Stage};
@@ -346,7 +346,8 @@ impl Known {
 fn candidate(own: &Path, meta: ObjectMeta) -> Option<Candidate> {
     let writer = run_of_file(meta.location.filename()?)?.to_owned();
     let first = meta.location.prefix_match(own)?.next()?;
-    let folder = first.as_ref().strip_prefix("v-").map(str::to_owned);
+    let is_of_version = first.as_ref() != FIRST_FOLDER;
+    let folder = first.as_ref().strip_prefix("v-").filter(|_| is_of_version).map(str::to_owned);
     Some(Candidate { meta, writer, folder })
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::world::{Fault, Watch, rows};
+use super::faults::{Fault, Watch};
+use super::world::rows;
 use super::*;
 
 /// A change of the source, and what it makes of a table.
@@ -50,7 +51,7 @@ const MERGED_FLAT: &str = "-- @write: merge\n-- @key: id\nSELECT id, amount FROM
 const BY_DAY_OLD: [&str; 3] = ["1|1|2026-11-01", "1|4|2026-11-03", "2|5|2026-11-02"];
 const BY_DAY_NEW: [&str; 3] = ["1|4|2026-11-04", "2|32|2026-11-02", "2|6|2026-11-01"];
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "append",
         sql: [APPENDING, APPENDING],
@@ -85,6 +86,28 @@ const SCENARIOS: [Scenario; 9] = [
         full_refresh: false,
         old: &OLD,
         new: &["1|1|2026-11-01", "2|2|2026-11-02", "3|30|2026-11-02", "4|4|2026-11-04", "5|5|2026-11-01"],
+    },
+    Scenario {
+        name: "append, not partitioned, a changed object",
+        sql: [FLAT, FLAT],
+        before: &BEFORE,
+        after: &[CHANGED[0]],
+        full_refresh: false,
+        old: &["1|1", "2|2", "3|3", "4|4"],
+        new: &["1|1", "2|2", "3|30", "4|4"],
+    },
+    Scenario {
+        name: "rebuilt with other partitions",
+        sql: [
+            "-- @partition: id\nSELECT amount, id FROM raw.t",
+            "-- @partition: day, id\n\
+              SELECT amount, CAST(at AS DATE) AS day, id FROM raw.t",
+        ],
+        before: &BEFORE,
+        after: &CHANGED,
+        full_refresh: true,
+        old: &["1|1", "2|2", "3|3", "4|4"],
+        new: &["1|2026-11-01|1", "2|2026-11-02|2", "30|2026-11-02|3", "4|2026-11-04|4", "5|2026-11-01|5"],
     },
     Scenario {
         name: "append, rebuilt with other SQL",
@@ -311,5 +334,5 @@ async fn every_pair_of_faults_while_appending() {
 
 #[tokio::test]
 async fn every_pair_of_faults_while_overwriting_partitions() {
-    every_pair(&SCENARIOS[4]).await;
+    every_pair(SCENARIOS.iter().find(|scenario| scenario.name == "overwrite_partitions").unwrap()).await;
 }

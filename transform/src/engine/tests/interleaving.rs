@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt;
 use futures::future::join_all;
 
-use super::world::{Dice, Fault, Watch, rows};
+use super::faults::{Dice, Fault, Watch};
+use super::world::rows;
 use super::*;
 
 /// Seeds that have failed once.

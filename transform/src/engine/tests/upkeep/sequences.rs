@@ -1,7 +1,7 @@
 //! Seeded sequences of arrivals, changes, runs, crashes and rebuilds with gc in between: no table ever reads otherwise after
 //! a gc than before, and all come to rest as they should be.
 
-use super::super::world::Dice;
+use super::super::faults::Dice;
 use super::*;
 
 /// What was uploaded: the newest content of each key.
