@@ -4,6 +4,7 @@ mod crash;
 mod faults;
 mod interleaving;
 mod modes;
+mod requests;
 mod upkeep;
 mod world;
 

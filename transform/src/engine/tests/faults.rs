@@ -54,6 +54,7 @@ pub(super) type Watch = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Sen
 /// The faults of a store.
 #[derive(Default)]
 pub(super) struct Faults {
+    requests: AtomicU64,
     effects: AtomicU64,
     planned: Mutex<BTreeMap<u64, Fault>>,
     dead: AtomicBool,
@@ -96,12 +97,18 @@ impl Faults {
     pub(super) fn plan(&self, faults: &[(u64, Fault)]) {
         *self.planned.lock().unwrap() = faults.iter().copied().collect();
         self.effects.store(0, Ordering::SeqCst);
+        self.requests.store(0, Ordering::SeqCst);
         self.dead.store(false, Ordering::SeqCst);
     }
 
     /// How many effects there were since.
     pub(super) fn effects(&self) -> u64 {
         self.effects.load(Ordering::SeqCst)
+    }
+
+    /// How many requests there were in all; a listing counts as one.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
     }
 
     /// Whether a planned fault has not come.
@@ -124,6 +131,7 @@ impl Faults {
     }
 
     async fn wait(&self) -> object_store::Result<()> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
         let turns = match self.pace.lock().unwrap().as_mut() {
             None => 0,
             Some(dice) => {

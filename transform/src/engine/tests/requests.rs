@@ -1,0 +1,72 @@
+//! How many requests the protocol costs, by the number of inputs.
+
+use std::time::Instant;
+
+use object_store::ObjectStoreExt;
+
+use super::*;
+use crate::arrival::{ArrivalId, ClaimName};
+use crate::inputs::Input;
+
+const COPY: &str = "SELECT id, amount FROM raw.t";
+
+/// Requests of an invocation that has so many new objects, on a table that exists, and of one that has nothing to do.
+async fn requests(inputs: usize) -> (u64, u64) {
+    let mut world = World::new(Kind::Uploads);
+    world.sql = [("sql/out/rows.sql".to_owned(), COPY.to_owned())].into();
+    world.upload("raw/t/first.csv", "id,amount\n0,0\n").await;
+    assert!(world.runs().await.1.is_none());
+    for n in 0..inputs {
+        world.upload(&format!("raw/t/{n}.csv"), &format!("id,amount\n{n},1\n")).await;
+    }
+    world.faults.plan(&[]);
+    let (done, failed) = world.runs().await;
+    assert!(failed.is_none(), "{failed:?}");
+    assert_eq!(done, [format!("out.rows {inputs}")]);
+    let busy = world.faults.effects();
+    world.faults.plan(&[]);
+    assert_eq!(world.runs().await.0, Vec::<String>::new());
+    (busy, world.faults.effects())
+}
+
+#[tokio::test]
+async fn a_run_costs_one_write_an_input_and_a_few_more() {
+    for inputs in [1, 10, 1000] {
+        let (busy, idle) = requests(inputs).await;
+        // Three of them stage and publish the one data file.
+        eprintln!("{inputs} inputs: {} writes of the protocol beside one an input", busy - inputs as u64 - 3);
+        assert_eq!(idle, 0, "with nothing to do nothing is written");
+        assert!(busy - inputs as u64 - 3 <= 4, "{inputs} inputs: {busy} writes");
+    }
+}
+
+/// What is new is told from two listings, of the source and of the names of the claims: neither inputs nor claims are read.
+#[tokio::test]
+async fn a_hundred_thousand_known_inputs_are_not_read_one_by_one() {
+    let mut world = World::new(Kind::Uploads);
+    world.sql = [("sql/out/rows.sql".to_owned(), COPY.to_owned())].into();
+    world.upload("raw/t/first.csv", "id,amount\n0,0\n").await;
+    assert!(world.runs().await.1.is_none());
+    for n in 0..100_000 {
+        world.upload(&format!("raw/t/{n}.csv"), "id,amount\n1,1\n").await;
+    }
+    let catalog = EmbeddedCatalog::new(world.clean.clone());
+    let listed = Input::list(&world.clean, &catalog, &TableName::new("raw", "t").unwrap()).await.unwrap();
+    for arrival in listed.arrivals() {
+        let name = ClaimName { arrival: ArrivalId::of(arrival), generation: 0 };
+        let path = world.clean.path(&format!("_unglue/out/rows/inputs/{}", name.file_name())).unwrap();
+        world.clean.store().put(&path, "{}".into()).await.unwrap();
+    }
+    world.faults.plan(&[]);
+    let started = Instant::now();
+    let (done, failed) = world.runs().await;
+    assert!(failed.is_none(), "{failed:?}");
+    assert_eq!(done, Vec::<String>::new());
+    eprintln!(
+        "100,000 known inputs: {} requests, {:.1} s unoptimised",
+        world.faults.requests(),
+        started.elapsed().as_secs_f64()
+    );
+    assert_eq!(world.faults.effects(), 0);
+    assert!(world.faults.requests() < 60, "{} requests", world.faults.requests());
+}
