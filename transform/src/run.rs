@@ -184,11 +184,17 @@ impl Runner<'_> {
         // Listed before the inputs are, and before they are claimed: files that come later are told from those of runs whose
         // inputs this one has.
         let former = if replaces { base.files(self.root).await? } else { None };
-        let listing = due::list(self.root, self.catalog, self.transform).await?;
+        let mut listing = due::list(self.root, self.catalog, self.transform).await?;
         let inputs = match intent.work.clone() {
             // The SQL was changed since: the table is now rebuilt from all inputs, these among them.
             Work::Arrivals if write == WriteMode::Overwrite => return self.give_up(&intent).await,
-            Work::Arrivals => self.claimed(&intent).await?,
+            Work::Arrivals => {
+                let inputs = self.claimed(&intent).await?;
+                if write == WriteMode::OverwritePartitions {
+                    listing = self.settled(&intent, &inputs, listing).await?;
+                }
+                inputs
+            }
             Work::Rebuild(rebuild) if write == WriteMode::Overwrite => {
                 let fingerprint = due::fingerprint(self.transform, write, &listing);
                 if rebuild.version != base.number || rebuild.fingerprint != fingerprint {
@@ -229,6 +235,30 @@ impl Runner<'_> {
         let owners = self.claim(&intent.inputs, first).await?;
         let ours = intent.inputs.iter().zip(owners).filter(|(_, owner)| owner == first);
         Ok(ours.map(|(arriving, _)| arriving.clone()).collect())
+    }
+
+    /// The listing without arrivals of the driving table that no run has processed, but for the run's own: whoever processes
+    /// one knows which partitions it has changed, which is needed when it comes again with other content.
+    async fn settled(&self, intent: &Intent, own: &[Arriving], listing: Listing) -> Result<Listing> {
+        let claims = self.ledger.claims().await?;
+        let mut under_way = BTreeSet::new();
+        for run_id in self.ledger.open_runs().await?.iter().filter(|run_id| **run_id != intent.run_id) {
+            for arriving in self.ledger.intent(run_id).await?.into_iter().flat_map(|other| other.inputs) {
+                if let Some((_, None)) = self.ledger.run_of(&arriving.claim_name()).await? {
+                    under_way.insert(ArrivalId::of(&arriving.input));
+                }
+            }
+        }
+        let Some(driving) = self.transform.driving.as_ref().and_then(|driving| listing.get(driving)) else {
+            return Ok(listing);
+        };
+        let is_settled = |input: &ReceiptInput| {
+            let id = ArrivalId::of(input);
+            claims.is_newest(&id) && !under_way.contains(&id)
+        };
+        let settled = driving.arrivals().filter(|arrival| is_settled(arrival)).map(|a| due::arriving(&claims, a));
+        let known: Vec<Arriving> = settled.chain(own.iter().cloned()).collect();
+        Ok(due::restrict(self.transform, listing, &known))
     }
 
     async fn claim(&self, inputs: &[Arriving], run_id: &str) -> Result<Vec<String>> {
