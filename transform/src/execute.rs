@@ -14,7 +14,6 @@ use arrow::datatypes::{Int32Type, Schema};
 use chrono::{DateTime, Utc};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -35,7 +34,7 @@ use crate::panic::unpanicked;
 use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
 use crate::record::Arriving;
-use crate::runtime::{Limits, Runtime, WRITER};
+use crate::runtime::{Limits, Runtime};
 use crate::session;
 use crate::source::{SourceTable, fields, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
@@ -139,25 +138,29 @@ async fn execute_unguarded(job: &Job<'_>, pinned: Arc<dyn ObjectStore>) -> Resul
     let rows = execution.rows().await?;
     let (planned, settings) = (job.planned, &job.transform.settings);
 
-    let plan = arrange::sorted(rows.plan, planned, job.transform).map_err(of_execution)?;
+    // Without an order to keep, the writer finds the rows of each partition itself.
+    let sorted = !settings.sort.is_empty();
+    let plan = if sorted { arrange::sorted(rows.plan, planned, job.transform).map_err(of_execution)? } else { rows.plan };
     let checks = checks::compile(&execution.state, plan.schema(), settings, &planned.asserts, rows.checks)?;
     let physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
-    let stream = execute_stream(Arc::clone(&physical), execution.state.task_ctx()).map_err(of_execution)?;
+    let context = execution.state.task_ctx();
+    let stream = execute_stream(Arc::clone(&physical), Arc::clone(&context)).map_err(of_execution)?;
     let texts = checks.iter().map(|check| check.text().to_owned()).collect();
     let stream = checked(stream, checks, rows.new_below);
 
     let spec = WriteSpec {
         file_schema: Arc::new(Schema::new(fields(&planned.columns))),
         partition_keys: planned.partition_keys.len(),
-        origins: rows.origins.as_deref(),
-        properties: Arc::new(properties(settings, &planned.columns, job.run_id)?),
+        origins: rows.origins.map(Arc::from),
+        properties: properties(settings, &planned.columns, job.run_id)?,
+        dictionaries_asked: !settings.dictionary.is_empty(),
+        sorted,
         target_file_size: settings.target_file_size.value,
         max_partitions: settings.max_partitions.value,
         destination: job.destination,
         attempt: job.attempt,
     };
-    let memory = MemoryConsumer::new(WRITER).register(&runtime.env.memory_pool);
-    let files = write(stream, &spec, job.stage, memory).await.map_err(|error| match error.code {
+    let files = write(stream, &spec, job.stage, context).await.map_err(|error| match error.code {
         Code::TooManyPartitions => error.maybe_at(settings.max_partitions.at.clone()),
         _ => error,
     })?;

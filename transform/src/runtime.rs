@@ -193,11 +193,24 @@ impl MemoryPool for SharedPool {
                     self.rereading()
                 )));
             }
-            Purpose::Holding | Purpose::Rereading => self.holding.try_grow(reservation, additional)?,
+            Purpose::Holding | Purpose::Rereading => {
+                let room = self.limit.saturating_sub(self.reserved());
+                if additional > room {
+                    return Err(DataFusionError::ResourcesExhausted(format!(
+                        "{} needs {additional} more bytes, only {room} of {} are left",
+                        consumer.name(),
+                        self.limit
+                    )));
+                }
+                self.holding.try_grow(reservation, additional)?;
+            }
             Purpose::Merging => {
                 self.take(consumer.name(), additional, self.limit.saturating_sub(self.holding.reserved()))?
             }
-            Purpose::Writing => self.take(consumer.name(), additional, self.limit / OUTGOING_SHARE / 2)?,
+            Purpose::Writing => {
+                let unused = (self.limit / 2).saturating_sub(self.holding.reserved());
+                self.take(consumer.name(), additional, unused.max(self.limit / OUTGOING_SHARE / 2))?
+            }
         }
         self.note();
         Ok(())

@@ -1,32 +1,35 @@
-//! One open Parquet file: encoded in memory, sent to the stage part by part.
+//! Parquet settings, and one open Parquet file.
 
 use std::mem;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
-use datafusion::execution::memory_pool::MemoryReservation;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-use super::{WriteSpec, statistics};
+use super::upload::Upload;
+use super::{PartitionValues, WrittenFile, statistics, unwritable};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::origins::{Counter, KEY, Origin, Origins};
 use crate::settings::{Compression, Settings};
-use crate::stage::{PART_SIZE, Staged, StagedWriter};
+use crate::stage::PART_SIZE;
 use crate::table::Column;
 use crate::write::ColumnStatistics;
 
 /// Rows of a row group at most.
-const ROW_GROUP_ROWS: usize = 1 << 20;
+pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
 /// A dictionary larger than this does not pay for itself in the sizes of files that partitions have.
 const DICTIONARY_BYTES: usize = 64 << 10;
+/// Values of a page, before compression. Every column of every open file has one in memory.
+const PAGE_BYTES: usize = 256 << 10;
 
 /// Parquet settings of a transform.
 ///
@@ -58,6 +61,7 @@ pub(crate) fn properties(settings: &Settings, columns: &[Column], run_id: &str) 
         .set_compression(compression)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_sorting_columns((flat && !sorting.is_empty()).then_some(sorting))
         .set_key_value_metadata(Some(vec![KeyValue::new("unglue.run_id".to_owned(), run_id.to_owned())]));
     if !settings.dictionary.is_empty() {
@@ -76,73 +80,117 @@ fn path(column: &str) -> ColumnPath {
     ColumnPath::from(column.to_lowercase())
 }
 
-/// A Parquet file that is being written.
+/// A Parquet file that is being written: row groups in, parts of an upload out.
 pub(super) struct OpenFile {
-    writer: ArrowWriter<Vec<u8>>,
-    staged: StagedWriter,
+    partition: PartitionValues,
+    writer: SerializedFileWriter<Vec<u8>>,
+    upload: Upload,
+    /// Bytes that the upload has.
     sent: u64,
     rows: u64,
     origins: Counter,
+    /// Row groups that have ended, as long as all of them are less than a part.
+    waiting: Vec<Vec<ArrowColumnChunk>>,
+    waiting_bytes: u64,
+    /// Rows of the row group that is open.
+    pub(super) group_rows: usize,
+    /// Roughly the bytes that it will have.
+    pub(super) group_bytes: u64,
 }
 
 impl OpenFile {
-    pub(super) fn new(staged: StagedWriter, spec: &WriteSpec<'_>) -> Result<Self> {
+    /// A file for a partition. Nothing is requested of the storage before there is a part to send.
+    pub(super) fn new(
+        partition: PartitionValues,
+        schema: &Schema,
+        properties: &Arc<WriterProperties>,
+        upload: Upload,
+    ) -> Result<Self> {
         // The Arrow schema is left out of the file: the Parquet types say all that Hive types can.
-        let options =
-            ArrowWriterOptions::new().with_properties(spec.properties.as_ref().clone()).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&spec.file_schema), options)
-            .map_err(unwritable)?;
-        Ok(Self { writer, staged, sent: 0, rows: 0, origins: Counter::default() })
+        let schema = ArrowSchemaConverter::new().schema_root("arrow_schema").convert(schema).map_err(unwritable)?;
+        let writer = SerializedFileWriter::new(Vec::new(), schema.root_schema_ptr(), Arc::clone(properties));
+        Ok(Self {
+            partition,
+            writer: writer.map_err(unwritable)?,
+            upload,
+            sent: 0,
+            rows: 0,
+            origins: Counter::default(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            group_rows: 0,
+            group_bytes: 0,
+        })
     }
 
     /// Bytes so far, with an estimate for the row group in progress.
     pub(super) fn bytes(&self) -> u64 {
-        self.sent + (self.writer.inner().len() + self.writer.in_progress_size()) as u64
+        self.sent + self.waiting_bytes + self.group_bytes + self.writer.inner().len() as u64
     }
 
-    /// Writes rows; `origins` are the numbers of what each was derived from.
-    pub(super) async fn write(
-        &mut self,
-        rows: &RecordBatch,
-        origins: Option<&ArrayRef>,
-        memory: &mut MemoryReservation,
-    ) -> Result<()> {
-        self.rows += rows.num_rows() as u64;
-        if let Some(numbers) = origins.and_then(|origins| origins.as_primitive_opt::<Int32Type>()) {
-            self.origins.count(numbers.values().iter().map(|number| number.unsigned_abs()));
+    /// Counts rows of the open row group; `origins` are the numbers of what each was derived from.
+    pub(super) fn count(&mut self, rows: usize, origins: Option<&[i32]>) {
+        self.rows += rows as u64;
+        self.group_rows += rows;
+        if let Some(origins) = origins {
+            self.origins.count(origins.iter().map(|number| number.unsigned_abs()));
         }
-        self.writer.write(rows).map_err(unwritable)?;
-        if memory.try_resize(self.writer.memory_size() + self.writer.inner().capacity()).is_err() {
-            self.writer.flush().map_err(unwritable)?;
+    }
+
+    /// Adds a row group. It is sent once there is enough for a part.
+    pub(super) async fn add(&mut self, group: Vec<ArrowColumnChunk>) -> Result<()> {
+        self.group_bytes = 0;
+        if group.is_empty() {
+            return Ok(());
         }
-        if self.writer.inner().len() >= PART_SIZE {
-            self.send().await?;
+        let bytes = group.iter().map(|chunk| chunk.close().bytes_written).sum::<u64>();
+        self.waiting.push(group);
+        self.waiting_bytes += bytes;
+        if self.waiting_bytes < PART_SIZE as u64 {
+            return Ok(());
+        }
+        self.put_groups()?;
+        let part = mem::take(self.writer.inner_mut());
+        self.sent += part.len() as u64;
+        self.upload.send(part.into()).await
+    }
+
+    fn put_groups(&mut self) -> Result<()> {
+        self.waiting_bytes = 0;
+        for group in mem::take(&mut self.waiting) {
+            let mut row_group = self.writer.next_row_group().map_err(unwritable)?;
+            for chunk in group {
+                chunk.append_to_row_group(&mut row_group).map_err(unwritable)?;
+            }
+            row_group.close().map_err(unwritable)?;
         }
         Ok(())
     }
 
-    async fn send(&mut self) -> Result<()> {
-        let part = mem::take(self.writer.inner_mut());
-        self.sent += part.len() as u64;
-        self.staged.write(part.into()).await
+    /// The staged file. Rows that were traced have their origins put into the footer. On an error nothing stays staged.
+    pub(super) async fn finish(mut self, origins: Option<Arc<[Origin]>>) -> Result<WrittenFile> {
+        match self.complete(origins) {
+            Ok((last, statistics)) => {
+                let staged = self.upload.finish(last).await?;
+                Ok(WrittenFile { staged, partition: self.partition, rows: self.rows, statistics })
+            }
+            Err(error) => {
+                self.abort().await;
+                Err(error)
+            }
+        }
     }
 
-    /// The staged file, its rows and statistics. Rows that were traced have their origins put into the footer.
-    pub(super) async fn finish(mut self, origins: Option<&[Origin]>) -> Result<(Staged, u64, Vec<ColumnStatistics>)> {
-        if let Some(text) = origins.and_then(|names| Origins::new(names, &self.origins).encode()) {
+    fn complete(&mut self, origins: Option<Arc<[Origin]>>) -> Result<(Bytes, Vec<ColumnStatistics>)> {
+        self.put_groups()?;
+        if let Some(text) = origins.and_then(|names| Origins::new(&names, &self.origins).encode()) {
             self.writer.append_key_value_metadata(KeyValue::new(KEY.to_owned(), text));
         }
         let metadata = self.writer.finish().map_err(unwritable)?;
-        let statistics = statistics::of(&metadata);
-        self.send().await?;
-        Ok((self.staged.finish().await?, self.rows, statistics))
+        Ok((mem::take(self.writer.inner_mut()).into(), statistics::of(&metadata)))
     }
 
     pub(super) async fn abort(self) {
-        self.staged.abort().await;
+        self.upload.abort().await;
     }
-}
-
-fn unwritable(error: ParquetError) -> Error {
-    Error::new(Code::Internal, format!("the result cannot be written as Parquet: {error}")).because(error)
 }

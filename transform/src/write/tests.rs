@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use bytes::Bytes;
-use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
@@ -59,20 +60,24 @@ async fn write_rows(
         .collect();
     let stream = Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches)));
     let destination = |values: &[Option<String>], index: usize| {
-        Ok(Path::parse(format!("t/{}/{index}.parquet", partition::encode_path(["p"], values))).unwrap())
+        Ok(Path::parse(format!("t/{}/{index}.parquet", crate::partition::encode_path(["p"], values))).unwrap())
     };
     let spec = WriteSpec {
         file_schema,
         partition_keys: 1,
         origins: None,
-        properties: Arc::new(properties(settings, &columns(), "run").unwrap()),
+        properties: properties(settings, &columns(), "run").unwrap(),
+        dictionaries_asked: !settings.dictionary.is_empty(),
+        sorted: false,
         target_file_size: settings.target_file_size.value,
         max_partitions: settings.max_partitions.value,
         destination: &destination,
         attempt: "a",
     };
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(memory));
-    let files = write(stream, &spec, &stage, MemoryConsumer::new("writer").register(&pool)).await?;
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().unwrap();
+    let context = Arc::new(TaskContext::default().with_runtime(runtime));
+    let files = write(stream, &spec, &stage, context).await?;
     assert_eq!(pool.reserved(), 0);
     for file in &files {
         assert!(store.get(&Path::parse(&file.staged.path).unwrap()).await.is_err(), "visible before it is published");
@@ -154,7 +159,7 @@ async fn files_have_about_the_asked_size_and_several_parts() {
     // So little memory that row groups are closed early, and more than one upload part.
     let large = write_rows(&rows, 8192, &settings, 4 << 20).await.unwrap();
     assert_eq!(large.files.len(), 1);
-    assert!(large.files[0].staged.size > 2 * crate::stage::PART_SIZE as u64);
+    assert!(large.files[0].staged.size > 2 * PART_SIZE as u64);
     assert_eq!(large.read().await, rows);
 }
 

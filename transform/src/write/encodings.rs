@@ -1,0 +1,111 @@
+//! How the values of each column are encoded, decided once for a run from its first rows.
+//!
+//! A dictionary that does not pay costs more than anything else in writing: every value is hashed, and each file and column
+//! keeps a table, until it turns out too large.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::hash_utils::{RandomState, create_hashes};
+use parquet::basic::Encoding;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use crate::code::Code;
+use crate::error::{Error, Result};
+
+/// Rows that are looked at.
+pub(super) const SAMPLE: usize = 4096;
+/// With fewer rows nothing can be told, and nothing is at stake.
+const LEAST: usize = 128;
+/// A dictionary pays where each of its values stands for this many rows.
+const ROWS_FOR_VALUE: usize = 5;
+
+/// Settings with the encoding of each column of `schema` that is not nested, by the rows of a sample of one partition.
+/// Where the project says which columns have dictionaries (`asked`), that stands.
+///
+/// # Errors
+/// [`Code::Internal`].
+pub(super) fn chosen(
+    properties: WriterProperties,
+    schema: &Schema,
+    asked: bool,
+    sample: &[ArrayRef],
+) -> Result<WriterProperties> {
+    let mut builder = properties.into_builder();
+    for (field, values) in schema.fields().iter().zip(sample) {
+        if field.data_type().is_nested() {
+            continue;
+        }
+        let path = ColumnPath::from(field.name().as_str());
+        if is_integer(field.data_type()) {
+            builder = builder.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
+        }
+        if !asked && values.len() >= LEAST {
+            builder = builder.set_column_dictionary_enabled(path, repeats(values)?);
+        }
+    }
+    Ok(builder.build())
+}
+
+/// Whether values come back so often that a dictionary pays.
+fn repeats(values: &ArrayRef) -> Result<bool> {
+    if *values.data_type() == DataType::Boolean {
+        return Ok(false);
+    }
+    let mut hashes = vec![0; values.len()];
+    create_hashes([values], &RandomState::with_seed(0), &mut hashes)
+        .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    let known = (0..values.len()).filter(|row| values.is_valid(*row)).map(|row| hashes[row]);
+    let distinct = known.collect::<HashSet<u64>>().len();
+    Ok(distinct * ROWS_FOR_VALUE <= values.len() - values.null_count())
+}
+
+/// Whether Parquet keeps the type as a 32 or 64 bit integer.
+fn is_integer(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Decimal128(precision, _) => *precision <= 18,
+        DataType::Date32 | DataType::Timestamp(..) => true,
+        other => other.is_signed_integer(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Decimal128Array, Int64Array, StringArray};
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    fn settings(values: ArrayRef, asked: bool) -> (bool, Option<Encoding>) {
+        let schema = Schema::new(vec![Field::new("c", values.data_type().clone(), true)]);
+        let properties = chosen(WriterProperties::builder().build(), &schema, asked, &[values]).unwrap();
+        let path = ColumnPath::from("c");
+        (properties.dictionary_enabled(&path), properties.encoding(&path))
+    }
+
+    #[test]
+    fn dictionaries_are_for_values_that_come_back() {
+        let names = |distinct: i64| Arc::new((0..1000).map(|i| Some(format!("{}", i % distinct))).collect::<StringArray>());
+        assert_eq!(settings(names(200), false), (true, None));
+        assert_eq!(settings(names(201), false), (false, None));
+        assert_eq!(settings(names(1000), true), (true, None), "the default of the settings, or what they say");
+        let few: ArrayRef = Arc::new((0..100).collect::<Int64Array>());
+        assert!(settings(few, false).0, "nothing is known from few rows");
+        let nulls: ArrayRef = Arc::new((0..1000).map(|i| (i % 2 == 0).then_some(i)).collect::<Int64Array>());
+        assert!(!settings(nulls, false).0);
+    }
+
+    #[test]
+    fn integers_are_packed_whatever_they_stand_for() {
+        let decimals = |precision| {
+            let values = Decimal128Array::from_iter_values(0..1000).with_precision_and_scale(precision, 2).unwrap();
+            settings(Arc::new(values), false).1
+        };
+        assert_eq!(decimals(18), Some(Encoding::DELTA_BINARY_PACKED));
+        assert_eq!(decimals(19), None, "these are bytes");
+    }
+}
