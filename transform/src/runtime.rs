@@ -119,6 +119,11 @@ impl SharedPool {
         self.inside / self.sorts.load(Ordering::Relaxed).max(self.cores)
     }
 
+    /// Whether there are sorts, which take what they find: the writer then keeps to its share.
+    fn has_sorts(&self) -> bool {
+        self.sorts.load(Ordering::Relaxed) > 0
+    }
+
     fn note(&self) {
         self.peak.fetch_max(self.reserved(), Ordering::Relaxed);
     }
@@ -195,7 +200,7 @@ impl MemoryPool for SharedPool {
             }
             Purpose::Holding | Purpose::Rereading => {
                 let room = self.limit.saturating_sub(self.reserved());
-                if additional > room {
+                if !self.has_sorts() && additional > room {
                     return Err(DataFusionError::ResourcesExhausted(format!(
                         "{} needs {additional} more bytes, only {room} of {} are left",
                         consumer.name(),
@@ -209,7 +214,8 @@ impl MemoryPool for SharedPool {
             }
             Purpose::Writing => {
                 let unused = (self.limit / 2).saturating_sub(self.holding.reserved());
-                self.take(consumer.name(), additional, unused.max(self.limit / OUTGOING_SHARE / 2))?
+                let room = if self.has_sorts() { 0 } else { unused };
+                self.take(consumer.name(), additional, room.max(self.limit / OUTGOING_SHARE / 2))?;
             }
         }
         self.note();

@@ -64,7 +64,7 @@ const MOST_OPEN: usize = 256;
 /// Memory that a column of an open file needs, roughly, as long as it is not known.
 const MEMORY_FOR_COLUMN: usize = 32 << 10;
 /// Bytes of a row group at most, and where pages are on disk already.
-const ROW_GROUP_BYTES: u64 = 128 << 20;
+const ROW_GROUP_BYTES: u64 = 64 << 20;
 const CROWDED_ROW_GROUP_BYTES: u64 = PART_SIZE as u64;
 /// Files that are completed and sent at a time.
 const MOST_FINISHING: usize = 16;

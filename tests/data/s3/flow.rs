@@ -53,7 +53,7 @@ fn files_of_several_parts() {
     let (mut text, mut rows, mut seeded) = (String::from("id,a,b,c\n"), 0_u64, Seeded::new(3));
     while text.len() < 30 << 20 {
         text.push_str(&format!(
-            "{rows},{},{},{}\n",
+            "{rows},a{},b{},c{}\n",
             seeded.below(1 << 31),
             seeded.below(1 << 31),
             seeded.below(1 << 31)

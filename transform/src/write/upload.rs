@@ -6,9 +6,9 @@ use object_store::path::Path;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::stage::{Stage, Staged, StagedWriter};
+use crate::stage::{PART_SIZE, Stage, Staged, StagedWriter};
 
-/// A file on its way to the stage, one part at a time.
+/// A file on its way to the stage, one part after the other.
 pub(super) struct Upload {
     stage: Stage,
     path: Path,
@@ -19,27 +19,28 @@ pub(super) struct Upload {
 
 enum State {
     NotBegun,
+    /// Bytes are under way.
     Sending(SpawnedTask<(StagedWriter, Result<()>)>),
     Idle(StagedWriter),
 }
 
 impl Upload {
-    /// An upload that begins with the first part; `index` is unique within this attempt of the run.
+    /// An upload that begins with the first bytes; `index` is unique within this attempt of the run.
     pub(super) fn new(stage: &Stage, path: Path, attempt: &str, index: usize) -> Self {
         Self { stage: stage.clone(), path, attempt: attempt.to_owned(), index, state: State::NotBegun }
     }
 
-    /// Sends a part, in the background, once the one before it has arrived.
-    pub(super) async fn send(&mut self, part: Bytes) -> Result<()> {
+    /// Sends bytes, at least a part of them, in the background, once those before have arrived.
+    pub(super) async fn send(&mut self, bytes: Bytes) -> Result<()> {
         let mut writer = self.writer().await?;
         self.state = State::Sending(SpawnedTask::spawn(async move {
-            let outcome = writer.write(part).await;
+            let outcome = in_parts(&mut writer, bytes).await;
             (writer, outcome)
         }));
         Ok(())
     }
 
-    /// Sends the last part. On an error the upload is given up.
+    /// Sends the last bytes. On an error the upload is given up.
     pub(super) async fn finish(mut self, last: Bytes) -> Result<Staged> {
         let mut writer = match self.writer().await {
             Ok(writer) => writer,
@@ -48,7 +49,7 @@ impl Upload {
                 return Err(error);
             }
         };
-        match writer.write(last).await {
+        match in_parts(&mut writer, last).await {
             Ok(()) => writer.finish().await,
             Err(error) => {
                 writer.abort().await;
@@ -70,7 +71,7 @@ impl Upload {
         }
     }
 
-    /// What the next part goes to, once the one before has arrived.
+    /// What the next bytes go to, once those before have arrived.
     async fn writer(&mut self) -> Result<StagedWriter> {
         match std::mem::replace(&mut self.state, State::NotBegun) {
             State::NotBegun => self.stage.create(self.path.clone(), &self.attempt, self.index).await,
@@ -88,4 +89,12 @@ impl Upload {
             }
         }
     }
+}
+
+/// Cuts bytes into parts; what is left over goes with the last one, because only the very last of a file may be small.
+async fn in_parts(writer: &mut StagedWriter, mut bytes: Bytes) -> Result<()> {
+    while bytes.len() >= 2 * PART_SIZE {
+        writer.write(bytes.split_to(PART_SIZE)).await?;
+    }
+    writer.write(bytes).await
 }
