@@ -129,7 +129,8 @@ impl OpenFile {
 
     /// The staged file, its rows and statistics. Rows that were traced have their origins put into the footer.
     pub(super) async fn finish(mut self, origins: Option<&[Origin]>) -> Result<(Staged, u64, Vec<ColumnStatistics>)> {
-        if let Some(text) = origins.and_then(|names| Origins::new(names, &self.origins).encode()) {
+        if let Some(names) = origins {
+            let text = Origins::new(names, &self.origins).encode()?;
             self.writer.append_key_value_metadata(KeyValue::new(KEY.to_owned(), text));
         }
         let metadata = self.writer.finish().map_err(unwritable)?;
