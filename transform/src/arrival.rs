@@ -22,9 +22,8 @@ pub(crate) struct ArrivalId {
 impl ArrivalId {
     pub(crate) fn of(input: &ReceiptInput) -> Self {
         let version = input.version.as_ref().or(input.etag.as_ref());
-        let folder = input.object.rfind('/').map_or("", |slash| &input.object[..=slash]);
         Self {
-            folder: digest(&[folder]),
+            folder: digest(&[folder_of(&input.object)]),
             object: digest(&[&input.object]),
             version: digest(&[version.map_or("", String::as_str), &input.bytes.to_string()]),
         }
@@ -68,6 +67,11 @@ impl TryFrom<String> for ArrivalId {
             _ => Err(format!("`{text}` is not an arrival")),
         }
     }
+}
+
+/// The folder of an object, ending in `/`; a folder's own is itself.
+pub(crate) fn folder_of(object: &str) -> &str {
+    object.rfind('/').map_or("", |slash| &object[..=slash])
 }
 
 /// The arrival that takes out the rows of a partition that is there no more.

@@ -124,9 +124,9 @@ impl Outcome<'_> {
             .filter(|object| is_replaced(&object.partition))
             .filter_map(|object| object.meta.location.filename().map(str::to_owned))
             .collect();
-        let is_written = |values: &&PartitionValues| written.iter().any(|partition| partition.values == **values);
+        let written: BTreeSet<&PartitionValues> = written.iter().map(|partition| &partition.values).collect();
         let vanished = match touched {
-            Some(touched) if is_partitioned => touched.iter().filter(|v| !is_written(v)).cloned().collect(),
+            Some(touched) if is_partitioned => touched.iter().filter(|v| !written.contains(v)).cloned().collect(),
             _ => Vec::new(),
         };
         let basis = match self.intent.rebuild() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::arrival::{ArrivalId, ClaimName, digest, gone};
+use crate::arrival::{ArrivalId, ClaimName, digest, folder_of, gone};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -14,6 +14,7 @@ use crate::receipt::{Receipt, ReceiptInput};
 use crate::record::{Arriving, Basis, Done, Rebuild, Work};
 use crate::registration::OWNER;
 use crate::settings::{ChangedInput, WriteMode};
+use crate::store::DataRoot;
 use crate::table::TableName;
 use crate::transform::Transform;
 
@@ -33,11 +34,7 @@ pub(crate) struct Due {
 }
 
 /// Lists every table that the query reads.
-pub(crate) async fn list(
-    root: &crate::store::DataRoot,
-    catalog: &dyn Catalog,
-    transform: &Transform,
-) -> Result<Listing> {
+pub(crate) async fn list(root: &DataRoot, catalog: &dyn Catalog, transform: &Transform) -> Result<Listing> {
     stream::iter(transform.inputs.iter().map(|input| async move {
         let listed = Input::list(root, catalog, &input.name).await;
         let listed = listed
@@ -63,11 +60,13 @@ pub(crate) async fn due(
     let fingerprint = fingerprint(transform, write, listing);
     let driving = transform.driving.as_ref().and_then(|driving| listing.get(driving));
     let up_to_date = match (write, basis) {
-        (WriteMode::Overwrite, basis) => basis.is_some_and(|basis| basis.fingerprint == fingerprint),
-        (WriteMode::OverwritePartitions, None) => false,
-        (WriteMode::OverwritePartitions, Some(basis)) => basis.fingerprint == fingerprint,
+        (WriteMode::Overwrite | WriteMode::OverwritePartitions, basis) => {
+            basis.is_some_and(|basis| basis.fingerprint == fingerprint)
+        }
         // Rows of a rebuild that claimed nothing would be added a second time.
-        (_, basis) => !basis.is_some_and(|basis| basis.fingerprint.starts_with(UNCLAIMED)),
+        (WriteMode::Append | WriteMode::Merge, basis) => {
+            !basis.is_some_and(|basis| basis.fingerprint.starts_with(UNCLAIMED))
+        }
     };
     let is_driven =
         triggers(transform).is_none_or(|triggers| transform.driving.as_ref().is_some_and(|d| triggers.contains(d)));
@@ -203,8 +202,7 @@ async fn vanished(ledger: &Ledger, driving: &Input, claims: &Claims) -> Result<V
             continue;
         }
         let Some(object) = ledger.claimed_object(claim).await? else { continue };
-        let url = object.rfind('/').map_or(object.as_str(), |slash| &object[..=slash]);
-        vanished.push(gone(url));
+        vanished.push(gone(folder_of(&object)));
     }
     Ok(vanished)
 }

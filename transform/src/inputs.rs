@@ -165,6 +165,11 @@ fn arrive_together(root: &DataRoot, objects: &mut [InputObject]) {
     }
 }
 
+/// The last segment of a path.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// The run that wrote a file of a target: `part-<run_id>-<attempt>-<n>.parquet`.
 pub(crate) fn run_of_file(name: &str) -> Option<&str> {
     let (run_and_attempt, _) = name.strip_prefix("part-")?.strip_suffix(".parquet")?.rsplit_once('-')?;

@@ -63,15 +63,7 @@ impl Ledger {
 
     async fn bind(&self, name: &str, claim: Claim) -> Result<String> {
         let path = self.path(&format!("inputs/{name}"))?;
-        if self.create(&path, &claim).await? {
-            return Ok(claim.run_id);
-        }
-        match self.read::<Claim>(&path).await? {
-            Some(existing) => Ok(existing.run_id),
-            None => Err(Error::new(Code::Storage, "a claim vanished while it was read")
-                .help("run again")
-                .in_object(self.root.url(&path), None)),
-        }
+        Ok(self.create_or_read(&path, claim).await?.run_id)
     }
 
     /// The object that a claim was made for.
@@ -97,23 +89,17 @@ impl Ledger {
 
     /// Runs that began and did not end, oldest first.
     pub(crate) async fn open_runs(&self) -> Result<Vec<String>> {
-        let mut runs: BTreeMap<String, bool> = BTreeMap::new();
-        for name in self.names("runs").await? {
-            if let Some((run_id, file)) = name.split_once('/') {
-                *runs.entry(run_id.to_owned()).or_default() |= file == "done.json";
-            }
-        }
-        Ok(runs.into_iter().filter(|(_, done)| !done).map(|(run_id, _)| run_id).collect())
+        Ok(self.runs().await?.into_iter().filter(|(_, files)| files.is_open()).map(|(run_id, _)| run_id).collect())
     }
 
     /// Whether no other run has ever begun.
     pub(crate) async fn is_first(&self, run_id: &str) -> Result<bool> {
-        Ok(self.names("runs").await?.iter().all(|name| name.split('/').next() == Some(run_id)))
+        Ok(self.runs().await?.keys().all(|known| known == run_id))
     }
 
     /// Whether a run of the transform was ever committed, so that the table's folder may hold what it wrote.
     pub(crate) async fn has_commits(&self) -> Result<bool> {
-        Ok(self.names("runs").await?.iter().any(|name| name.ends_with("/commit.json")))
+        Ok(self.runs().await?.values().any(|files| files.commit.is_some()))
     }
 
     pub(crate) async fn intent(&self, run_id: &str) -> Result<Option<Intent>> {
@@ -139,15 +125,7 @@ impl Ledger {
 
     /// The commit point. Returns what was decided of the run, which is another worker's decision if that one came first.
     pub(crate) async fn decide(&self, run_id: &str, decision: Decision) -> Result<Decision> {
-        let path = self.run_path(run_id, "commit")?;
-        if self.create(&path, &decision).await? {
-            return Ok(decision);
-        }
-        self.read(&path).await?.ok_or_else(|| {
-            Error::new(Code::Storage, "a commit record vanished while it was read")
-                .help("run again")
-                .in_object(self.root.url(&path), None)
-        })
+        self.create_or_read(&self.run_path(run_id, "commit")?, decision).await
     }
 
     pub(crate) async fn done(&self, run_id: &str) -> Result<Option<Done>> {
@@ -171,16 +149,7 @@ impl Ledger {
 
     /// Takes the version number; returns the run that has it.
     pub(crate) async fn put_version(&self, number: u64, version: &Version) -> Result<String> {
-        let path = self.version_path(number)?;
-        if self.create(&path, version).await? {
-            return Ok(version.run_id.clone());
-        }
-        match self.read::<Version>(&path).await? {
-            Some(existing) => Ok(existing.run_id),
-            None => Err(Error::new(Code::Storage, "a version vanished while it was read")
-                .help("run again")
-                .in_object(self.root.url(&path), None)),
-        }
+        Ok(self.create_or_read(&self.version_path(number)?, version.clone()).await?.run_id)
     }
 
     fn version_path(&self, number: u64) -> Result<Path> {
@@ -206,6 +175,18 @@ impl Ledger {
             .try_collect()
             .await
             .map_err(|error| storage(&self.root.url(&folder), error))
+    }
+
+    /// Creates a record, or gives the one that is there: another worker's, or this one's after an answer that was lost.
+    async fn create_or_read<T: Serialize + DeserializeOwned>(&self, path: &Path, record: T) -> Result<T> {
+        if self.create(path, &record).await? {
+            return Ok(record);
+        }
+        self.read(path).await?.ok_or_else(|| {
+            Error::new(Code::Storage, "a record of the ledger vanished while it was read")
+                .help("run again")
+                .in_object(self.root.url(path), None)
+        })
     }
 
     async fn create(&self, path: &Path, content: &impl Serialize) -> Result<bool> {
@@ -278,7 +259,8 @@ impl Claims {
             Some(names) if arrival.is_folder() => names.as_slice(),
             _ => self.versions(arrival),
         };
-        candidates.iter().filter(move |name| name.arrival != *arrival || !self.is_newest(arrival))
+        let is_claimed = self.is_newest(arrival);
+        candidates.iter().filter(move |name| !is_claimed || name.arrival != *arrival)
     }
 
     /// How many versions of an arrival's object were claimed before this one.

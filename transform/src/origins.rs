@@ -9,6 +9,8 @@ use parquet::file::metadata::ParquetMetaData;
 use serde::{Deserialize, Serialize};
 
 use crate::arrival::ArrivalId;
+use crate::code::Code;
+use crate::error::{Error, Result};
 
 /// Key of the footer's metadata.
 pub(crate) const KEY: &str = "unglue.origins";
@@ -55,10 +57,14 @@ impl Origins {
     }
 
     /// As text for the footer.
-    pub(crate) fn encode(&self) -> Option<String> {
-        let json = serde_json::to_vec(self).ok()?;
-        let packed = zstd::encode_all(json.as_slice(), 3).ok()?;
-        Some(packed.iter().map(|byte| format!("{byte:02x}")).collect())
+    ///
+    /// # Errors
+    /// [`Code::Internal`].
+    pub(crate) fn encode(&self) -> Result<String> {
+        let json = serde_json::to_vec(self).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let packed =
+            zstd::encode_all(json.as_slice(), 3).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        Ok(packed.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// From a file's footer; `None` if the file has none, or none that can be understood.

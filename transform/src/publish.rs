@@ -1,8 +1,8 @@
 //! Rolling a committed run forward: files become visible, the catalog learns of them, the run is done.
 //!
 //! Every step may be repeated by anyone who holds the commit record, at any time, beside others. The rules that make this
-//! right are in `docs/guarantees.md`: whoever changes the catalog looks afterwards whether a newer version of the table has
-//! come in between, and if so puts right what it did.
+//! right are in `docs/guarantees.md`: who adds files looks afterwards whether a newer version of the table has come in between,
+//! who makes a version looks afterwards for files that were added, and partitions move only from where they were seen.
 
 mod adding;
 mod definition;
@@ -15,11 +15,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::inputs::version_folder;
 use crate::ledger::Ledger;
+use crate::partition;
 use crate::record::{Commit, Done, Swap, Version};
 use crate::stage::{Published, Stage};
 use crate::store::DataRoot;
-use crate::table::TableName;
+use crate::table::{Table, TableName};
 use crate::write::PartitionValues;
 
 /// Requests at a time.
@@ -56,7 +58,7 @@ impl Publisher<'_> {
         .await
     }
 
-    /// Sees to it that a version is through, and that the catalog points to it. `None` if it was given up.
+    /// Sees to it that a version is through. `None` if it was given up.
     pub(crate) async fn settle(&self, number: u64) -> Result<Option<Settled>> {
         let Some(Version { run_id, .. }) = self.ledger.version(number).await? else { return Ok(None) };
         let commit = self.ledger.commit(&run_id).await?;
@@ -120,8 +122,16 @@ impl Publisher<'_> {
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()
             .await?;
+        // A copy may lie in the folder that its partition has moved to.
         let homes = self.homes(commit).await?;
-        stream::iter(commit.files.iter().map(|file| stage.withdraw(&file.staged, homes.get(&file.partition))))
+        let mut visible = Vec::new();
+        for file in &commit.files {
+            visible.push(file.staged.path.clone());
+            if let Some(home) = homes.get(&file.partition) {
+                visible.push(self.place_in(home, &file.staged.path)?.to_string());
+            }
+        }
+        stream::iter(visible.iter().map(|path| stage.delete(path)))
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()
             .await?;
@@ -138,4 +148,10 @@ impl Publisher<'_> {
         self.ledger.put_done(run_id, &done).await?;
         Ok(self.ledger.done(run_id).await?.unwrap_or(done))
     }
+}
+
+/// The place of a partition in the folder of a version.
+fn place_in_version(table: &Table, run_id: &str, values: &[Option<String>]) -> String {
+    let keys: Vec<&str> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
+    format!("{}{}/{}/", table.location, version_folder(run_id), partition::encode_path(&keys, values))
 }

@@ -122,6 +122,13 @@ pub(crate) struct Commit {
     pub(crate) receipt: Receipt,
 }
 
+impl Commit {
+    /// What the run has processed.
+    pub(crate) fn arrivals(&self) -> Vec<ArrivalId> {
+        self.receipt.inputs.iter().map(ArrivalId::of).collect()
+    }
+}
+
 /// What a run replaces.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Swap {
@@ -134,8 +141,8 @@ pub(crate) struct Swap {
     pub(crate) commutes: bool,
     /// Partitions that have no rows any more.
     pub(crate) vanished: Vec<PartitionValues>,
-    /// Files of the table whose rows were kept, replaced or dropped. Others that appear in the replaced places belong to
-    /// runs that were under way, and are carried over.
+    /// Names of the files of the table whose rows were kept, replaced or dropped. Others that appear in the replaced places
+    /// belong to runs that were under way, and are carried over.
     pub(crate) absorbed: BTreeSet<String>,
     /// The arrivals whose rows are in the new files, if they are anywhere: their files are not carried over.
     pub(crate) accounted: BTreeSet<ArrivalId>,
@@ -155,8 +162,8 @@ pub(crate) struct Basis {
 
 impl Swap {
     /// Whether the rows of a file that was added by a run are already accounted for in this version.
-    pub(crate) fn accounts_for(&self, path: &str, inputs: &[ReceiptInput]) -> bool {
-        self.absorbed.contains(path) || inputs.iter().any(|input| self.accounted.contains(&ArrivalId::of(input)))
+    pub(crate) fn accounts_for(&self, file_name: &str, arrivals: &[ArrivalId]) -> bool {
+        self.absorbed.contains(file_name) || arrivals.iter().any(|arrival| self.accounted.contains(arrival))
     }
 
     /// The partitions that change: those that are replaced and those that are new.

@@ -1,19 +1,19 @@
 //! One transform: what was begun is carried on, what is new is run.
 
-use std::collections::BTreeSet;
+mod claiming;
+mod way;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
-use crate::arrival::{ArrivalId, ClaimName};
 use crate::base::{Base, Target, location, unused};
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::commit;
-use crate::due::{self, Due, Former, Listing};
+use crate::due::{self, Due, Listing};
 use crate::engine::{Progress, Stamp};
 use crate::error::{Error, Result};
 use crate::execute::{Job, Way, execute};
@@ -21,15 +21,14 @@ use crate::inputs::Input;
 use crate::ledger::Ledger;
 use crate::plan::Planned;
 use crate::publish::Publisher;
-use crate::receipt::{Receipt, ReceiptInput, ReceiptPartition};
-use crate::record::{Arriving, Decision, Done, Intent, Work, first_of};
+use crate::receipt::Receipt;
+use crate::record::{Commit, Decision, Done, Intent, Work};
 use crate::registration::not_projected;
 use crate::runtime::Limits;
 use crate::settings::{ChangedInput, WriteMode};
 use crate::stage::Stage;
 use crate::store::DataRoot;
 use crate::transform::Transform;
-use crate::write::PartitionValues;
 
 /// How often a run that was overtaken is done anew before it is left to the next invocation.
 const ATTEMPTS: usize = 16;
@@ -191,7 +190,7 @@ impl Runner<'_> {
             Work::Arrivals => {
                 let inputs = self.claimed(&intent).await?;
                 if write == WriteMode::OverwritePartitions {
-                    listing = self.settled(&intent, &inputs, listing).await?;
+                    listing = self.processed(&intent, &inputs, listing).await?;
                 }
                 inputs
             }
@@ -226,78 +225,6 @@ impl Runner<'_> {
     async fn give_up(&self, intent: &Intent) -> Result<Done> {
         let decision = self.ledger.decide(&intent.run_id, Decision::Abandon).await?;
         self.follow(&intent.run_id, decision).await
-    }
-
-    /// Binds the inputs to the run; those that belong to another are left to it.
-    async fn claimed(&self, intent: &Intent) -> Result<Vec<Arriving>> {
-        // Claims are made in the name of the first run; its successors inherit them.
-        let first = first_of(&intent.run_id);
-        let owners = self.claim(&intent.inputs, first).await?;
-        let ours = intent.inputs.iter().zip(owners).filter(|(_, owner)| owner == first);
-        Ok(ours.map(|(arriving, _)| arriving.clone()).collect())
-    }
-
-    /// The listing without arrivals of the driving table that no run has processed, but for the run's own: whoever processes
-    /// one knows which partitions it has changed, which is needed when it comes again with other content.
-    async fn settled(&self, intent: &Intent, own: &[Arriving], listing: Listing) -> Result<Listing> {
-        let claims = self.ledger.claims().await?;
-        let mut under_way = BTreeSet::new();
-        for run_id in self.ledger.open_runs().await?.iter().filter(|run_id| **run_id != intent.run_id) {
-            for arriving in self.ledger.intent(run_id).await?.into_iter().flat_map(|other| other.inputs) {
-                if let Some((_, None)) = self.ledger.run_of(&arriving.claim_name()).await? {
-                    under_way.insert(ArrivalId::of(&arriving.input));
-                }
-            }
-        }
-        let Some(driving) = self.transform.driving.as_ref().and_then(|driving| listing.get(driving)) else {
-            return Ok(listing);
-        };
-        let is_settled = |input: &ReceiptInput| {
-            let id = ArrivalId::of(input);
-            claims.is_newest(&id) && !under_way.contains(&id)
-        };
-        let settled = driving.arrivals().filter(|arrival| is_settled(arrival)).map(|a| due::arriving(&claims, a));
-        let known: Vec<Arriving> = settled.chain(own.iter().cloned()).collect();
-        Ok(due::restrict(self.transform, listing, &known))
-    }
-
-    async fn claim(&self, inputs: &[Arriving], run_id: &str) -> Result<Vec<String>> {
-        stream::iter(inputs.iter().map(|arriving| async move {
-            self.ledger.claim(&arriving.claim_name(), &arriving.input.object, run_id).await
-        }))
-        .buffered(16)
-        .try_collect()
-        .await
-    }
-
-    /// What a rebuild reads where arrivals are claimed: its own inputs, and all that runs which are through have processed.
-    ///
-    /// What it reads must not be added once more afterwards, so runs that are under way are carried on first. What came since
-    /// the intent was made is left to the next run: another worker on this one must bind the same inputs.
-    async fn claim_everything(&self, intent: &Intent, listing: &Listing) -> Result<Vec<Arriving>> {
-        let first = first_of(&intent.run_id);
-        let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
-        let Some(driving) = driving else { return Ok(Vec::new()) };
-        loop {
-            // Whoever has a claim has an intent from before, so that the runs of these claims are among those that follow.
-            let claims = self.ledger.claims().await?;
-            for run_id in self.ledger.open_runs().await? {
-                let other = self.ledger.intent(&run_id).await?;
-                if other.is_some_and(|other| other.work == Work::Arrivals) {
-                    Box::pin(self.carry_on(&run_id)).await?;
-                }
-            }
-            let is_claimed = |input: &ReceiptInput| claims.is_newest(&ArrivalId::of(input));
-            let new: Vec<Arriving> =
-                intent.inputs.iter().filter(|arriving| !claims.contains(&arriving.claim_name())).cloned().collect();
-            if self.claim(&new, first).await?.iter().any(|owner| owner != first) {
-                continue;
-            }
-            let ours: BTreeSet<ArrivalId> = new.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
-            let is_bound = |input: &ReceiptInput| is_claimed(input) || ours.contains(&ArrivalId::of(input));
-            let bound = driving.arrivals().filter(|arrival| is_bound(arrival));
-            return Ok(bound.map(|arrival| due::arriving(&claims, arrival)).collect());
-        }
     }
 
     async fn execute(&self, intent: Intent, base: Base, former: Option<Input>, listing: Listing) -> Result<Done> {
@@ -375,7 +302,7 @@ impl Runner<'_> {
     }
 
     /// The commit point, and all that follows from it.
-    async fn commit(&self, intent: &Intent, commit: crate::record::Commit, stage: &Stage) -> Result<Done> {
+    async fn commit(&self, intent: &Intent, commit: Commit, stage: &Stage) -> Result<Done> {
         let nonce = commit.nonce.clone();
         let ours = commit.files.clone();
         let decision = self.ledger.decide(&intent.run_id, Decision::Commit(Box::new(commit))).await?;
@@ -386,90 +313,4 @@ impl Runner<'_> {
         }
         self.follow(&intent.run_id, decision).await
     }
-
-    /// How the rows of a run come about.
-    async fn way(&self, intent: &Intent, present: &[Arriving], base: &Base, former: Option<Input>) -> Result<Way> {
-        let write = self.planned.write;
-        if intent.rebuild().is_some() {
-            return Ok(if write == WriteMode::Merge { Way::Merge { target: None, all: true } } else { Way::All });
-        }
-        match write {
-            WriteMode::Merge => Ok(Way::Merge { target: former, all: false }),
-            WriteMode::OverwritePartitions => Ok(Way::Partitions { also: self.touched_before(present, base).await? }),
-            WriteMode::Append | WriteMode::Overwrite => {
-                if self.transform.settings.changed_input.value != ChangedInput::Replace {
-                    return Ok(Way::Arrivals);
-                }
-                let replaced = self.replaced(present, base).await?;
-                if !replaced.any {
-                    return Ok(Way::Arrivals);
-                }
-                let Some(target) = base.files(self.root).await? else { return Ok(Way::Arrivals) };
-                let replacing = present.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
-                // Rows stay in their partition until the table is rebuilt: they need not be looked for in others.
-                let among = replaced.is_known.then_some(replaced.partitions);
-                Ok(Way::Correct { target, replacing, among })
-            }
-        }
-    }
-
-    /// The partitions that the former versions of arrivals can have changed, those included that got no row; `None` if not all
-    /// of them are known.
-    async fn touched_before(&self, present: &[Arriving], base: &Base) -> Result<Option<BTreeSet<PartitionValues>>> {
-        let replaced = self.replaced(present, base).await?;
-        if !replaced.is_known {
-            return Ok(None);
-        }
-        let mut touched = replaced.partitions;
-        for run_id in replaced.runs {
-            match self.ledger.commit(&run_id).await?.and_then(|commit| commit.swap) {
-                Some(swap) if !swap.whole => touched.extend(swap.vanished),
-                _ => return Ok(None),
-            }
-        }
-        Ok(Some(touched))
-    }
-
-    /// What the arrivals replace that was processed before.
-    async fn replaced(&self, present: &[Arriving], base: &Base) -> Result<Replaced> {
-        let claims = self.ledger.claims().await?;
-        let own: Vec<ClaimName> = present.iter().map(Arriving::claim_name).collect();
-        let earlier = own.iter().flat_map(|own| claims.replaced_by(&own.arrival).filter(move |claim| *claim != own));
-        let formers = due::formers(&self.ledger, earlier, base.basis()).await?;
-        let read: Vec<&Option<Box<Receipt>>> = formers
-            .iter()
-            .filter_map(|former| match former {
-                Former::Read(receipt) => Some(receipt),
-                Former::UnderWay | Former::Unread => None,
-            })
-            .collect();
-        let keys = &self.planned.partition_keys;
-        let values = |partition: &ReceiptPartition| -> PartitionValues {
-            keys.iter().map(|key| partition.values.get(&key.name).cloned().flatten()).collect()
-        };
-        let partitions = read.iter().copied().flatten().flat_map(|receipt| &receipt.partitions).map(values).collect();
-        let runs = read.iter().copied().flatten().map(|receipt| receipt.run_id.clone()).collect();
-        Ok(Replaced { any: !read.is_empty(), is_known: read.iter().all(|receipt| receipt.is_some()), partitions, runs })
-    }
-
-    /// The arrivals whose rows are in the new files of a run that replaces, if they are anywhere.
-    fn accounted(&self, way: &Way, listing: &Listing, present: &[Arriving]) -> BTreeSet<ArrivalId> {
-        let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
-        match (way, driving) {
-            (Way::Arrivals, _) => BTreeSet::new(),
-            (Way::Partitions { .. }, Some(driving)) => driving.arrivals().map(|a| ArrivalId::of(a)).collect(),
-            _ => present.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect(),
-        }
-    }
-}
-
-/// What was processed before of what arrives again.
-struct Replaced {
-    any: bool,
-    /// Whether the partitions of all of it are known.
-    is_known: bool,
-    /// The partitions that were written then.
-    partitions: BTreeSet<PartitionValues>,
-    /// The runs that did.
-    runs: BTreeSet<String>,
 }

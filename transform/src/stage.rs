@@ -109,7 +109,8 @@ impl Stage {
         }
     }
 
-    async fn delete(&self, path: &str) -> Result<()> {
+    /// Removes a file, visible or hidden, if it is there.
+    pub(crate) async fn delete(&self, path: &str) -> Result<()> {
         match self.root.store().delete(&parse(path)?).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(storage(path, error)),
@@ -126,15 +127,6 @@ impl Stage {
             Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(storage(&staged.path, error)),
         }
-    }
-
-    /// Removes a file that was published, and its copy in the folder that its partition has moved to.
-    pub(crate) async fn withdraw(&self, staged: &Staged, home: Option<&String>) -> Result<()> {
-        self.delete(&staged.path).await?;
-        let Some(home) = home else { return Ok(()) };
-        let name = staged.path.rsplit('/').next().unwrap_or_default();
-        let copy = self.root.path_of(&format!("{}/{name}", home.trim_end_matches('/')))?;
-        self.delete(copy.as_ref()).await
     }
 }
 

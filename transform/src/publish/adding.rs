@@ -1,17 +1,18 @@
 //! Runs that add files to a table.
 
+use std::collections::BTreeSet;
+
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use super::{Publisher, Settled};
+use super::{Publisher, Settled, place_in_version};
 use crate::base::with_slash;
 use crate::error::{Error, Result};
-use crate::inputs::version_folder;
-use crate::partition;
+use crate::inputs::file_name;
 use crate::record::{Commit, Done};
 use crate::store::storage;
 use crate::table::{Partition, PartitionChange};
-use crate::write::WrittenFile;
+use crate::write::{PartitionValues, WrittenFile};
 
 impl Publisher<'_> {
     pub(super) async fn add(&self, run_id: &str, commit: &Commit) -> Result<Done> {
@@ -20,17 +21,18 @@ impl Publisher<'_> {
         }
         // Versions of the table may come while its files are being added: what they account for is not added to them.
         let mut files: Vec<&WrittenFile> = commit.files.iter().collect();
+        let arrivals = commit.arrivals();
         let mut known = commit.base;
         loop {
             let newest = self.ledger.newest_version().await?;
-            let mut place = None;
+            let mut version = None;
             for number in known + 1..=newest {
                 let Some(Settled { run_id, swap, .. }) = self.settle(number).await? else { continue };
-                files.retain(|file| !swap.accounts_for(file_name(&file.staged.path), &commit.receipt.inputs));
-                place = Some(format!("{}{}/", commit.table.location, version_folder(&run_id)));
+                files.retain(|file| !swap.accounts_for(file_name(&file.staged.path), &arrivals));
+                version = Some(run_id);
             }
             known = newest;
-            self.show(commit, &files, place.as_deref(), newest).await?;
+            self.show(commit, &files, version.as_deref(), newest).await?;
             if self.ledger.newest_version().await? == newest {
                 return self.succeed(run_id, commit).await;
             }
@@ -39,10 +41,10 @@ impl Publisher<'_> {
 
     /// Has the catalog show files. Those that lie elsewhere than their partition (or table) does by now are copied there.
     ///
-    /// `place` is where partitions without a place get one, if not where the run meant them to be.
-    async fn show(&self, commit: &Commit, files: &[&WrittenFile], place: Option<&str>, newest: u64) -> Result<()> {
+    /// Partitions without a place get one in the folder of the `version` that has come, if not where the run meant them to be.
+    async fn show(&self, commit: &Commit, files: &[&WrittenFile], version: Option<&str>, newest: u64) -> Result<()> {
         self.put_table(commit).await?;
-        self.add_partitions(commit, files, place).await?;
+        self.add_partitions(commit, files, version).await?;
         let homes = self.homes(commit).await?;
         let mut strangers = Vec::new();
         for file in files {
@@ -62,12 +64,12 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    async fn add_partitions(&self, commit: &Commit, files: &[&WrittenFile], place: Option<&str>) -> Result<()> {
-        let keys: Vec<&str> = commit.table.partition_keys.iter().map(|key| key.name.as_str()).collect();
-        let has_files = |partition: &&Partition| files.iter().any(|file| file.partition == partition.values);
+    async fn add_partitions(&self, commit: &Commit, files: &[&WrittenFile], version: Option<&str>) -> Result<()> {
+        let with_files: BTreeSet<&PartitionValues> = files.iter().map(|file| &file.partition).collect();
+        let has_files = |partition: &&Partition| with_files.contains(&partition.values);
         let added = commit.partitions.iter().filter(has_files).map(|partition| {
-            let location = match place {
-                Some(place) => format!("{place}{}/", partition::encode_path(&keys, &partition.values)),
+            let location = match version {
+                Some(run_id) => place_in_version(&commit.table, run_id, &partition.values),
                 None => partition.location.clone(),
             };
             let to = Some(Partition { location, ..partition.clone() });
@@ -78,7 +80,7 @@ impl Publisher<'_> {
     }
 
     /// Where a file is in a folder under its own name.
-    fn place_in(&self, folder: &str, path: &str) -> Result<Path> {
+    pub(super) fn place_in(&self, folder: &str, path: &str) -> Result<Path> {
         self.root.path_of(&format!("{}{}", with_slash(folder), file_name(path)))
     }
 
@@ -100,8 +102,4 @@ impl Publisher<'_> {
         };
         copied.map_err(|error| storage(&self.root.url(&from), error))
     }
-}
-
-pub(super) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

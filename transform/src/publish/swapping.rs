@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Publisher;
-use super::adding::file_name;
+use super::{Publisher, place_in_version};
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::inputs::{Input, InputObject, run_of_file, version_folder};
-use crate::partition;
+use crate::inputs::{Input, InputObject, file_name, run_of_file, version_folder};
 use crate::record::{Commit, Done, Swap, Version};
 use crate::table::{Partition, PartitionChange, Table};
 use crate::write::PartitionValues;
@@ -91,18 +89,18 @@ impl Publisher<'_> {
             let path = object.meta.location.as_ref();
             let Some(adder) = run_of_file(file_name(path)).filter(|adder| *adder != run_id) else { continue };
             if !added.contains_key(adder) {
-                let commit = self.ledger.commit(adder).await?;
-                added.insert(adder.to_owned(), commit.filter(|commit| commit.swap.is_none()));
+                let commit = self.ledger.commit(adder).await?.filter(|commit| commit.swap.is_none());
+                added.insert(adder.to_owned(), commit.map(|commit| commit.arrivals()));
             }
-            let Some(Some(other)) = added.get(adder) else { continue };
-            if swap.accounts_for(file_name(path), &other.receipt.inputs) {
+            let Some(Some(arrivals)) = added.get(adder) else { continue };
+            if swap.accounts_for(file_name(path), arrivals) {
                 continue;
             }
             let values = object.partition.as_ref();
             let home = match new.get(values) {
                 Some(home) => (*home).to_owned(),
                 None => {
-                    let home = fresh_place(run_id, commit, values);
+                    let home = place_in_version(&commit.table, run_id, values);
                     let partition =
                         Partition { values: values.clone(), location: home.clone(), parameters: BTreeMap::new() };
                     carried.insert(values.clone(), partition);
@@ -181,10 +179,4 @@ fn new_places(commit: &Commit) -> BTreeMap<&PartitionValues, &str> {
 /// Whether a location lies in the folder of a run's version.
 fn is_in_version(location: &str, run_id: &str) -> bool {
     location.contains(&format!("/{}/", version_folder(run_id)))
-}
-
-/// The place of a partition in a version that has no rows of its own for it.
-fn fresh_place(run_id: &str, commit: &Commit, values: &[Option<String>]) -> String {
-    let keys: Vec<&str> = commit.table.partition_keys.iter().map(|key| key.name.as_str()).collect();
-    format!("{}{}/{}/", commit.table.location, version_folder(run_id), partition::encode_path(&keys, values))
 }

@@ -19,7 +19,7 @@ use self::garbage::{End, Folder, Hidden, Replacement};
 use super::shown::{Shown, is_in};
 use crate::catalog::Catalog;
 use crate::error::Result;
-use crate::inputs::{FIRST_FOLDER, run_of_file};
+use crate::inputs::{FIRST_FOLDER, file_name, run_of_file};
 use crate::ledger::{Ledger, PARALLEL, RunFiles};
 use crate::record::{Commit, Done, successor};
 use crate::stage::{Held, Stage};
@@ -226,7 +226,7 @@ impl Collector<'_> {
         let mut garbage = Vec::new();
         for candidate in &candidates {
             let Some(writer) = known.get(candidate.writer.as_str()) else { continue };
-            let Some(partition) = writer.partitions.get(file_name(&candidate.meta)) else { continue };
+            let Some(partition) = writer.partitions.get(named(&candidate.meta)) else { continue };
             let folder = match candidate.folder.as_deref() {
                 None => None,
                 Some(run_id) => match folders.get(run_id) {
@@ -336,8 +336,8 @@ struct Known {
 
 impl Known {
     fn of(commit: Commit, end: End) -> Self {
-        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        let partitions = commit.files.into_iter().map(|file| (name(&file.staged.path), file.partition)).collect();
+        let files = commit.files.into_iter();
+        let partitions = files.map(|file| (file_name(&file.staged.path).to_owned(), file.partition)).collect();
         Self { end, base: commit.base, partitions }
     }
 }
@@ -351,13 +351,13 @@ fn candidate(own: &Path, meta: ObjectMeta) -> Option<Candidate> {
     Some(Candidate { meta, writer, folder })
 }
 
-fn file_name(meta: &ObjectMeta) -> &str {
+fn named(meta: &ObjectMeta) -> &str {
     meta.location.filename().unwrap_or_default()
 }
 
 /// The attempt that wrote a hidden file, `<attempt>-<n>`.
 fn attempt_of(meta: &ObjectMeta) -> Option<&str> {
-    let (attempt, index) = file_name(meta).split_once('-')?;
+    let (attempt, index) = named(meta).split_once('-')?;
     let is_ours = attempt.len() == 8
         && attempt.chars().all(|c| c.is_ascii_hexdigit())
         && !index.is_empty()

@@ -183,7 +183,8 @@ impl OpenFile {
 
     fn complete(&mut self, origins: Option<Arc<[Origin]>>) -> Result<(Bytes, Vec<ColumnStatistics>)> {
         self.put_groups()?;
-        if let Some(text) = origins.and_then(|names| Origins::new(&names, &self.origins).encode()) {
+        if let Some(names) = origins {
+            let text = Origins::new(&names, &self.origins).encode()?;
             self.writer.append_key_value_metadata(KeyValue::new(KEY.to_owned(), text));
         }
         let metadata = self.writer.finish().map_err(unwritable)?;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 
-use super::expected::{Expected, expected, name};
+use super::expected::{Expected, expected};
 use super::finding::FindingKind;
 use super::records::Records;
 use super::{Doctor, Problems, Repair};
 use crate::base::with_slash;
 use crate::error::Result;
-use crate::inputs::Input;
+use crate::inputs::{Input, file_name};
 use crate::partition;
 use crate::store::storage;
 use crate::table::{Partition, PartitionChange, Table};
@@ -53,7 +53,7 @@ impl Doctor<'_> {
         let mut seen: BTreeMap<PartitionValues, BTreeSet<String>> = BTreeMap::new();
         for object in Input::of(root, shown.table.clone(), partitions).await?.objects {
             let names = seen.entry(object.partition.as_ref().clone()).or_default();
-            names.insert(name(object.meta.location.as_ref()).to_owned());
+            names.insert(file_name(object.meta.location.as_ref()).to_owned());
         }
         let content = Content { records, table: &shown.table, homes, seen, there: self.there().await? };
         let known: BTreeSet<&PartitionValues> = expected.keys().chain(content.homes.keys()).collect();
@@ -71,7 +71,7 @@ impl Doctor<'_> {
         let mut listed = root.store().list(Some(&own));
         while let Some(meta) = listed.try_next().await.map_err(|error| storage(&self.location, error))? {
             let url = root.url(&meta.location);
-            let file = name(&url);
+            let file = file_name(&url);
             there.entry(url[..url.len() - file.len()].to_owned()).or_default().insert(file.to_owned());
         }
         Ok(there)

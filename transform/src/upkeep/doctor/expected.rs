@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::records::Records;
-use crate::arrival::ArrivalId;
+use crate::inputs::file_name;
 use crate::record::{Commit, Swap};
 use crate::write::PartitionValues;
 
@@ -32,10 +32,6 @@ struct Through<'a> {
 impl Through<'_> {
     fn covers(&self, partition: &PartitionValues) -> bool {
         self.swap.whole || self.touches.contains(partition)
-    }
-
-    fn accounts_for(&self, file: &str, inputs: &[ArrivalId]) -> bool {
-        self.swap.absorbed.contains(file) || inputs.iter().any(|input| self.swap.accounted.contains(input))
     }
 }
 
@@ -68,16 +64,16 @@ pub(super) fn expected(records: &Records) -> BTreeMap<PartitionValues, Expected>
         }
     }
     for commit in adders {
-        let inputs: Vec<ArrivalId> = commit.receipt.inputs.iter().map(ArrivalId::of).collect();
+        let inputs = commit.arrivals();
         let later = || versions.iter().filter(|version| version.number > commit.base);
         for file in &commit.files {
-            let name = name(&file.staged.path);
+            let name = file_name(&file.staged.path);
             let Some(expected) = expected.get_mut(&file.partition) else { continue };
             let mut replaced = later().filter(|version| version.covers(&file.partition));
-            if !replaced.any(|version| version.accounts_for(name, &inputs)) {
+            if !replaced.any(|version| version.swap.accounts_for(name, &inputs)) {
                 expected.allowed.insert(name.to_owned());
             }
-            if !later().any(|version| version.accounts_for(name, &inputs)) {
+            if !later().any(|version| version.swap.accounts_for(name, &inputs)) {
                 expected.required.insert(name.to_owned());
                 expected.is_there = true;
             }
@@ -93,7 +89,7 @@ pub(super) fn expected(records: &Records) -> BTreeMap<PartitionValues, Expected>
 impl Expected {
     fn by_version(&mut self, partition: &PartitionValues, commit: &Commit) {
         let files = commit.files.iter().filter(|file| file.partition == *partition);
-        let files: BTreeSet<String> = files.map(|file| name(&file.staged.path).to_owned()).collect();
+        let files: BTreeSet<String> = files.map(|file| file_name(&file.staged.path).to_owned()).collect();
         let place = commit.partitions.iter().find(|written| written.values == *partition);
         self.location = match place {
             Some(place) => Some(place.location.clone()),
@@ -103,8 +99,4 @@ impl Expected {
         self.allowed = files.clone();
         self.required = files;
     }
-}
-
-pub(super) fn name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

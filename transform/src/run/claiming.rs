@@ -1,0 +1,86 @@
+//! Which arrivals belong to a run.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::Runner;
+use crate::arrival::ArrivalId;
+use crate::due::{self, Listing};
+use crate::error::Result;
+use crate::receipt::ReceiptInput;
+use crate::record::{Arriving, Intent, Work, first_of};
+
+impl Runner<'_> {
+    /// Binds the inputs to the run; those that belong to another are left to it.
+    pub(super) async fn claimed(&self, intent: &Intent) -> Result<Vec<Arriving>> {
+        // Claims are made in the name of the first run; its successors inherit them.
+        let first = first_of(&intent.run_id);
+        let owners = self.claim(&intent.inputs, first).await?;
+        let ours = intent.inputs.iter().zip(owners).filter(|(_, owner)| owner == first);
+        Ok(ours.map(|(arriving, _)| arriving.clone()).collect())
+    }
+
+    /// The listing without arrivals of the driving table that no run has processed, but for the run's own: whoever processes
+    /// one knows which partitions it has changed, which is needed when it comes again with other content.
+    pub(super) async fn processed(&self, intent: &Intent, own: &[Arriving], listing: Listing) -> Result<Listing> {
+        let claims = self.ledger.claims().await?;
+        let mut under_way = BTreeSet::new();
+        for run_id in self.ledger.open_runs().await?.iter().filter(|run_id| **run_id != intent.run_id) {
+            for arriving in self.ledger.intent(run_id).await?.into_iter().flat_map(|other| other.inputs) {
+                if let Some((_, None)) = self.ledger.run_of(&arriving.claim_name()).await? {
+                    under_way.insert(ArrivalId::of(&arriving.input));
+                }
+            }
+        }
+        let Some(driving) = self.transform.driving.as_ref().and_then(|driving| listing.get(driving)) else {
+            return Ok(listing);
+        };
+        let is_processed = |input: &ReceiptInput| {
+            let id = ArrivalId::of(input);
+            claims.is_newest(&id) && !under_way.contains(&id)
+        };
+        let processed = driving.arrivals().filter(|arrival| is_processed(arrival)).map(|a| due::arriving(&claims, a));
+        let known: Vec<Arriving> = processed.chain(own.iter().cloned()).collect();
+        Ok(due::restrict(self.transform, listing, &known))
+    }
+
+    async fn claim(&self, inputs: &[Arriving], run_id: &str) -> Result<Vec<String>> {
+        stream::iter(inputs.iter().map(|arriving| async move {
+            self.ledger.claim(&arriving.claim_name(), &arriving.input.object, run_id).await
+        }))
+        .buffered(16)
+        .try_collect()
+        .await
+    }
+
+    /// What a rebuild reads where arrivals are claimed: its own inputs, and all that runs which are through have processed.
+    ///
+    /// What it reads must not be added once more afterwards, so runs that are under way are carried on first. What came since
+    /// the intent was made is left to the next run: another worker on this one must bind the same inputs.
+    pub(super) async fn claim_everything(&self, intent: &Intent, listing: &Listing) -> Result<Vec<Arriving>> {
+        let first = first_of(&intent.run_id);
+        let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
+        let Some(driving) = driving else { return Ok(Vec::new()) };
+        loop {
+            // Whoever has a claim has an intent from before, so that the runs of these claims are among those that follow.
+            let claims = self.ledger.claims().await?;
+            for run_id in self.ledger.open_runs().await? {
+                let other = self.ledger.intent(&run_id).await?;
+                if other.is_some_and(|other| other.work == Work::Arrivals) {
+                    Box::pin(self.carry_on(&run_id)).await?;
+                }
+            }
+            let is_claimed = |input: &ReceiptInput| claims.is_newest(&ArrivalId::of(input));
+            let new: Vec<Arriving> =
+                intent.inputs.iter().filter(|arriving| !claims.contains(&arriving.claim_name())).cloned().collect();
+            if self.claim(&new, first).await?.iter().any(|owner| owner != first) {
+                continue;
+            }
+            let ours: BTreeSet<ArrivalId> = new.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
+            let is_bound = |input: &ReceiptInput| is_claimed(input) || ours.contains(&ArrivalId::of(input));
+            let bound = driving.arrivals().filter(|arrival| is_bound(arrival));
+            return Ok(bound.map(|arrival| due::arriving(&claims, arrival)).collect());
+        }
+    }
+}
