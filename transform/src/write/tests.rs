@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
@@ -16,6 +16,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
 use crate::hive::HiveType;
+use crate::origins::Origins;
 use crate::settings::{Compression, Settings, SortColumn, Spanned};
 use crate::store::{Bucket, DataRoot};
 use crate::table::Column;
@@ -23,16 +24,20 @@ use crate::table::Column;
 struct Written {
     store: Arc<InMemory>,
     files: Vec<WrittenFile>,
+    /// Whether anything was on the temporary disk.
+    spilled: bool,
 }
+
+type Row = (i64, String, Option<String>);
 
 fn columns() -> Vec<Column> {
     let column = |name: &str, hive_type| Column { name: name.into(), hive_type, comment: None };
     vec![column("id", HiveType::BigInt), column("name", HiveType::String)]
 }
 
-/// Writes rows of (id, name, partition) that come sorted by partition, `batch` rows at a time, and publishes the files.
+/// Writes rows of (id, name, partition), `batch` rows at a time, and publishes the files. Each row's id is its origin, too.
 async fn write_rows(
-    rows: &[(i64, String, Option<String>)],
+    rows: &[Row],
     batch: usize,
     settings: &Settings,
     memory: usize,
@@ -48,6 +53,7 @@ async fn write_rows(
         Field::new("id", DataType::Int64, true),
         Field::new("name", DataType::Utf8, true),
         Field::new("p", DataType::Utf8, true),
+        Field::new("origin", DataType::Int32, true),
     ]));
     let batches: Vec<_> = rows
         .chunks(batch)
@@ -55,7 +61,8 @@ async fn write_rows(
             let ids: ArrayRef = Arc::new(rows.iter().map(|row| Some(row.0)).collect::<Int64Array>());
             let names: ArrayRef = Arc::new(rows.iter().map(|row| Some(row.1.as_str())).collect::<StringArray>());
             let keys: ArrayRef = Arc::new(rows.iter().map(|row| row.2.as_deref()).collect::<StringArray>());
-            Ok(RecordBatch::try_new(Arc::clone(&schema), vec![ids, names, keys]).unwrap())
+            let origins: ArrayRef = Arc::new(rows.iter().map(|row| origin_of(row.0)).collect::<Int32Array>());
+            Ok(RecordBatch::try_new(Arc::clone(&schema), vec![ids, names, keys, origins]).unwrap())
         })
         .collect();
     let stream = Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches)));
@@ -65,7 +72,7 @@ async fn write_rows(
     let spec = WriteSpec {
         file_schema,
         partition_keys: 1,
-        origins: None,
+        origins: Some((0..ORIGINS).map(origin).collect()),
         properties: properties(settings, &columns(), "run").unwrap(),
         dictionaries_asked: !settings.dictionary.is_empty(),
         sorted: false,
@@ -77,14 +84,27 @@ async fn write_rows(
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(memory));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().unwrap();
     let context = Arc::new(TaskContext::default().with_runtime(runtime));
+    let disk = Arc::clone(&context.runtime_env().disk_manager);
     let files = write(stream, &spec, &stage, context).await?;
+    let spilled = !disk.temp_dir_paths().is_empty();
     assert_eq!(pool.reserved(), 0);
     for file in &files {
         assert!(store.get(&Path::parse(&file.staged.path).unwrap()).await.is_err(), "visible before it is published");
         stage.publish(&file.staged).await.unwrap();
         stage.publish(&file.staged).await.unwrap();
     }
-    Ok(Written { store, files })
+    Ok(Written { store, files, spilled })
+}
+
+/// Origins that there are.
+const ORIGINS: i32 = 3;
+
+fn origin_of(id: i64) -> Option<i32> {
+    i32::try_from(id.rem_euclid(i64::from(ORIGINS))).ok()
+}
+
+fn origin(number: i32) -> Origin {
+    Origin { folder: "f".into(), object: number.to_string() }
 }
 
 impl Written {
@@ -92,13 +112,15 @@ impl Written {
         self.store.get(&Path::parse(&file.staged.path).unwrap()).await.unwrap().bytes().await.unwrap()
     }
 
-    async fn read(&self) -> Vec<(i64, String, Option<String>)> {
+    async fn read(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for file in &self.files {
             let bytes = self.bytes(file).await;
             assert_eq!(bytes.len() as u64, file.staged.size);
             let before = rows.len();
-            for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+            let origins = Origins::of(reader.metadata()).unwrap();
+            for batch in reader.build().unwrap() {
                 let batch = batch.unwrap();
                 let ids = batch.column(0).as_primitive::<Int64Type>();
                 let names = batch.column(1).as_string::<i32>();
@@ -108,12 +130,18 @@ impl Written {
                 );
             }
             assert_eq!((rows.len() - before) as u64, file.rows);
+            let ends = origins.ranges().skip(1).map(|(first, _)| first).chain([file.rows]);
+            for ((first, name), end) in origins.ranges().zip(ends) {
+                let of_run = &rows[before + first as usize..before + end as usize];
+                let wanted = &origins.names()[name as usize];
+                assert!(of_run.iter().all(|row| origin(origin_of(row.0).unwrap()) == *wanted), "rows know their origin");
+            }
         }
         rows
     }
 }
 
-fn rows(partitions: usize, each: usize) -> Vec<(i64, String, Option<String>)> {
+fn rows(partitions: usize, each: usize) -> Vec<Row> {
     (0..partitions * each)
         .map(|row| (row as i64, format!("name {}", row * 7919 % 1000), Some(format!("p/{:05}", row / each))))
         .collect()
@@ -207,4 +235,68 @@ async fn settings_reach_the_file() {
         ColumnStatistics { column: "id".into(), nulls: 0, min: Some("0".into()), max: Some("99".into()) }
     );
     assert_eq!(statistics[1].min.as_deref(), Some("name 0"));
+}
+
+/// Rows by partition, in the order in which they were given within each.
+fn by_partition(rows: &[Row]) -> Vec<Row> {
+    let mut rows = rows.to_vec();
+    rows.sort_by(|left, right| left.2.cmp(&right.2));
+    rows
+}
+
+/// What was read, ordered by the partition alone.
+async fn read_by_partition(written: &Written) -> Vec<Row> {
+    by_partition(&written.read().await)
+}
+
+/// Rows whose partitions come in turn.
+fn mixed(partitions: usize, each: usize) -> Vec<Row> {
+    (0..partitions * each)
+        .map(|row| (row as i64, format!("name {}", row * 7919 % 1000), Some(format!("{:05}", row % partitions))))
+        .collect()
+}
+
+#[tokio::test]
+async fn rows_in_any_order_give_one_file_a_partition() {
+    let wanted = mixed(40, 300);
+    for batch in [7, 8192] {
+        let written = write_rows(&wanted, batch, &Settings::default(), 256 << 20).await.unwrap();
+        assert_eq!(written.files.len(), 40);
+        assert_eq!(read_by_partition(&written).await, by_partition(&wanted), "{batch} rows a batch");
+        assert!(!written.spilled);
+    }
+}
+
+#[tokio::test]
+async fn more_partitions_than_can_be_open_are_sorted_and_still_give_one_file_each() {
+    // The first come in turn, so that their files are open when the others appear; then all of them come once more.
+    let mut wanted = mixed(200, 5);
+    wanted.extend(mixed(MOST_OPEN + 150, 9));
+    let settings = Settings { max_partitions: Spanned::unwritten(5000), ..Settings::default() };
+    let written = write_rows(&wanted, 100, &settings, 256 << 20).await.unwrap();
+    assert_eq!(written.files.len(), MOST_OPEN + 150);
+    let mut partitions: Vec<_> = written.files.iter().map(|file| file.partition.clone()).collect();
+    partitions.sort();
+    partitions.dedup();
+    assert_eq!(partitions.len(), MOST_OPEN + 150);
+    let sorted = |mut rows: Vec<Row>| {
+        rows.sort_by(|left, right| (&left.2, left.0, &left.1).cmp(&(&right.2, right.0, &right.1)));
+        rows
+    };
+    assert_eq!(sorted(written.read().await), sorted(wanted));
+}
+
+#[tokio::test]
+async fn pages_go_to_disk_where_memory_is_short() {
+    let mut state = 1_u64;
+    let mut text = || {
+        // Numbers that do not compress.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{state:x}")
+    };
+    let wanted: Vec<Row> = (0..60_000).map(|row| (row, text(), Some(format!("{}", row % 3)))).collect();
+    let written = write_rows(&wanted, 1000, &Settings::default(), 4 << 20).await.unwrap();
+    assert!(written.spilled);
+    assert_eq!(written.files.len(), 3);
+    assert_eq!(read_by_partition(&written).await, by_partition(&wanted));
 }
