@@ -140,7 +140,8 @@ async fn execute_unguarded(job: &Job<'_>, pinned: Arc<dyn ObjectStore>) -> Resul
 
     // Without an order to keep, the writer finds the rows of each partition itself.
     let sorted = !settings.sort.is_empty();
-    let plan = if sorted { arrange::sorted(rows.plan, planned, job.transform).map_err(of_execution)? } else { rows.plan };
+    let plan =
+        if sorted { arrange::sorted(rows.plan, planned, job.transform).map_err(of_execution)? } else { rows.plan };
     let checks = checks::compile(&execution.state, plan.schema(), settings, &planned.asserts, rows.checks)?;
     let physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
     let context = execution.state.task_ctx();

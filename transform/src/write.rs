@@ -11,6 +11,7 @@ mod resort;
 mod scatter;
 mod spool;
 mod statistics;
+mod too_many;
 mod upload;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -41,6 +43,8 @@ use file::{OpenFile, ROW_GROUP_ROWS};
 use scatter::{Buffer, Partitions, Rows};
 use spool::{Spool, Spooled};
 pub(crate) use statistics::ColumnStatistics;
+use too_many::too_many;
+pub(crate) use too_many::too_many_touched;
 use upload::Upload;
 
 /// Values of a partition's keys, in their order; empty for an unpartitioned table.
@@ -259,11 +263,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What is left of the stream, and rows that were taken from it, sorted by partition.
-    async fn resort(
-        &mut self,
-        buffer: Buffer,
-        rest: SendableRecordBatchStream,
-    ) -> Result<SendableRecordBatchStream> {
+    async fn resort(&mut self, buffer: Buffer, rest: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
         self.sorted = true;
         for number in buffer.numbers() {
             // They come once more.
@@ -461,39 +461,16 @@ fn numbers(column: &ArrayRef) -> &[i32] {
     column.as_primitive_opt::<Int32Type>().map_or(&[], |numbers| numbers.values())
 }
 
-/// The error for more partitions than a run may write, with the rows of each.
-fn too_many(most: usize, partitions: &BTreeMap<PartitionValues, u64>) -> Error {
-    more_than(most, "the run would write", &format!("among them {}", largest(partitions)))
-}
-
-/// The error for more partitions than a run may replace, with the rows of each because of which it would.
-pub(crate) fn too_many_touched(most: usize, partitions: &BTreeMap<PartitionValues, u64>) -> Error {
-    more_than(most, "the run would replace", &format!("for rows in {}", largest(partitions)))
-}
-
-fn more_than(most: usize, what: &str, which: &str) -> Error {
-    let partitions = if most == 1 { "partition" } else { "partitions" };
-    Error::new(Code::TooManyPartitions, format!("{what} more than {most} {partitions}, {which}"))
-        .help("partition by something coarser, or raise `@max_partitions`")
-}
-
-/// The partitions with the most rows.
-fn largest(partitions: &BTreeMap<PartitionValues, u64>) -> String {
-    let mut largest: Vec<_> = partitions.iter().collect();
-    largest.sort_by_key(|(values, rows)| (std::cmp::Reverse(**rows), (*values).clone()));
-    let named = largest.iter().take(5).map(|(values, rows)| {
-        let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("NULL")).collect();
-        format!("`{}` ({rows} row{})", values.join("/"), if **rows == 1 { "" } else { "s" })
-    });
-    named.collect::<Vec<_>>().join(", ")
-}
-
 fn internal(error: arrow::error::ArrowError) -> Error {
     Error::new(Code::Internal, error.to_string())
 }
 
 fn unwritable(error: ParquetError) -> Error {
-    Error::new(Code::Internal, format!("the result cannot be written as Parquet: {error}")).because(error)
+    match error {
+        // Of the temporary files.
+        ParquetError::External(inner) => of_execution(DataFusionError::External(inner)),
+        error => Error::new(Code::Internal, format!("the result cannot be written as Parquet: {error}")).because(error),
+    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::column::page_store::PageStoreFactory;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -129,7 +127,8 @@ impl Encoding {
 
 impl Column {
     fn encode(mut self, rows: &Rows, pieces: &[Piece]) -> Result<Encoded> {
-        let parts = if pieces.iter().all(|piece| piece.rows.is_empty()) { Vec::new() } else { rows.column(self.index)? };
+        let parts =
+            if pieces.iter().all(|piece| piece.rows.is_empty()) { Vec::new() } else { rows.column(self.index)? };
         let mut ended = Vec::new();
         for piece in pieces {
             let mut first = 0;

@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn dictionaries_are_for_values_that_come_back() {
-        let names = |distinct: i64| Arc::new((0..1000).map(|i| Some(format!("{}", i % distinct))).collect::<StringArray>());
+        let names =
+            |distinct: i64| Arc::new((0..1000).map(|i| Some(format!("{}", i % distinct))).collect::<StringArray>());
         assert_eq!(settings(names(200), false), (true, None));
         assert_eq!(settings(names(201), false), (false, None));
         assert_eq!(settings(names(1000), true), (true, None), "the default of the settings, or what they say");

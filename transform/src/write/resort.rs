@@ -29,9 +29,7 @@ pub(super) fn sorted(
     let schema = rest.schema();
     let stream = stream::iter(taken.into_iter().map(Ok)).chain(rest);
     let stream: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream));
-    let order = by.map(|index| {
-        PhysicalSortExpr::new_default(Arc::new(Column::new(schema.field(index).name(), index)))
-    });
+    let order = by.map(|index| PhysicalSortExpr::new_default(Arc::new(Column::new(schema.field(index).name(), index))));
     let Some(order) = LexOrdering::new(order) else { return Ok(stream) };
     let cores = context.session_config().target_partitions();
     let rest = Arc::new(Rest { schema: Arc::clone(&schema), stream: Mutex::new(Some(stream)) });

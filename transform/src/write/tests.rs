@@ -36,12 +36,7 @@ fn columns() -> Vec<Column> {
 }
 
 /// Writes rows of (id, name, partition), `batch` rows at a time, and publishes the files. Each row's id is its origin, too.
-async fn write_rows(
-    rows: &[Row],
-    batch: usize,
-    settings: &Settings,
-    memory: usize,
-) -> Result<Written> {
+async fn write_rows(rows: &[Row], batch: usize, settings: &Settings, memory: usize) -> Result<Written> {
     let store = Arc::new(InMemory::new());
     let bucket =
         Bucket { base: "memory://b/".into(), store: Arc::clone(&store) as _, multipart: Some(Arc::clone(&store) as _) };
@@ -134,7 +129,10 @@ impl Written {
             for ((first, name), end) in origins.ranges().zip(ends) {
                 let of_run = &rows[before + first as usize..before + end as usize];
                 let wanted = &origins.names()[name as usize];
-                assert!(of_run.iter().all(|row| origin(origin_of(row.0).unwrap()) == *wanted), "rows know their origin");
+                assert!(
+                    of_run.iter().all(|row| origin(origin_of(row.0).unwrap()) == *wanted),
+                    "rows know their origin"
+                );
             }
         }
         rows
