@@ -5,6 +5,7 @@ mod due;
 mod faults;
 mod interleaving;
 mod modes;
+mod preemption;
 mod records;
 mod requests;
 mod staging;

@@ -1,11 +1,19 @@
 //! What is due: by which table has changed, and after a rebuild.
 
+use object_store::ObjectStoreExt;
+
 use super::*;
-use crate::due;
+use crate::arrival::{ArrivalId, ClaimName};
+use crate::due::{self, Due};
+use crate::record::Done;
 use crate::settings::WriteMode;
 
 fn with(world: &mut World, sql: &str) {
     world.sql = [("sql/out/rows.sql".to_owned(), sql.to_owned())].into();
+}
+
+fn project(world: &World) -> Project {
+    Project::parse(world.sql.iter().map(|(file, text)| (file.clone(), text.clone().into_bytes())).collect()).0
 }
 
 /// `raw.t`, and a table of names beside it.
@@ -59,8 +67,7 @@ async fn a_rebuild_claims_the_objects_of_the_driving_table_alone_in_their_newest
     world.runs().await;
     world.upload("raw/t/2.csv", "id,at,amount\n4,2026-11-02,7\n").await;
     world.runs().await;
-    let (project, _) =
-        Project::parse(world.sql.iter().map(|(file, text)| (file.clone(), text.clone().into_bytes())).collect());
+    let project = project(&world);
     let transform = &project.transforms()[0];
     let catalog = EmbeddedCatalog::new(world.clean.clone());
     let listing = due::list(&world.clean, &catalog, transform).await.unwrap();
@@ -108,4 +115,53 @@ async fn a_changed_object_leaves_partitions_alone_that_it_never_touched() {
     assert_eq!(world.runs().await.0, ["out.rows 1"]);
     assert_eq!(world.rows("rows").await, ["1|2026-11-01", "1|2026-11-04", "3|2026-11-02"]);
     assert_eq!([world.location("rows", others[0]).await, world.location("rows", others[1]).await], before);
+}
+
+#[tokio::test]
+async fn an_object_that_changed_waits_until_its_former_content_was_processed() {
+    let mut world = World::two_days(Kind::Uploads).await;
+    with(&mut world, APPEND);
+    world.runs().await;
+    let project = project(&world);
+    let transform = &project.transforms()[0];
+    let ledger = Ledger::new(world.clean.clone(), &transform.target);
+    let catalog = EmbeddedCatalog::new(world.clean.clone());
+    let due = async || -> Due {
+        let listing = due::list(&world.clean, &catalog, transform).await.unwrap();
+        due::due(&ledger, transform, WriteMode::Append, &listing, 0, None).await.unwrap()
+    };
+    // Another worker has claimed it and reads it just now.
+    new_rows(&world).await;
+    let arriving = due().await.runs.remove(0).1.remove(0);
+    let name = ClaimName { arrival: ArrivalId::of(&arriving.input), generation: 0 };
+    ledger.claim(&name, &arriving.input.object, "19700101t000099z-other").await.unwrap();
+    assert!(due().await.runs.is_empty());
+    world.upload("raw/t/3.csv", "id,at,amount\n6,2026-11-03,6\n").await;
+    assert!(due().await.runs.is_empty(), "or its rows would be there in both versions");
+    ledger.put_done("19700101t000099z-other", &Done::Superseded { successor: None }).await.unwrap();
+    assert_eq!(due().await.runs.len(), 1, "it came too late to be read");
+}
+
+#[tokio::test]
+async fn a_table_that_the_catalog_has_lost_is_still_ours() {
+    let mut world = World::two_days(Kind::Uploads).await;
+    with(&mut world, APPEND);
+    world.runs().await;
+    let entries = world.clean.path("_unglue/_catalog/out/rows").unwrap();
+    let entries: Vec<_> = world.clean.store().list(Some(&entries)).try_collect().await.unwrap();
+    assert!(!entries.is_empty());
+    for entry in entries {
+        world.clean.store().delete(&entry.location).await.unwrap();
+    }
+    // Its SQL file is gone, too: what lies in its folder is no source.
+    let sql = world.sql.clone();
+    world.sql = [("sql/out/other.sql".to_owned(), "SELECT id FROM raw.t".to_owned())].into();
+    assert!(world.runs().await.1.is_none());
+    let name = TableName::new("out", "rows").unwrap();
+    assert!(EmbeddedCatalog::new(world.clean.clone()).table(&name).await.unwrap().is_none());
+    // Nor does it belong to someone else.
+    world.sql = sql;
+    new_rows(&world).await;
+    let (done, failed) = world.runs().await;
+    assert!(failed.is_none() && done == ["out.rows 1"], "{done:?} {failed:?}");
 }

@@ -109,6 +109,24 @@ async fn a_receipt_counts_what_was_written() {
     }
 }
 
+#[tokio::test]
+async fn a_run_that_nobody_overtook_leaves_its_files_where_it_meant_them() {
+    let world = after_a_run(Kind::Uploads, APPEND).await;
+    assert!(world.invoke(true).await.1.is_none());
+    world.upload("raw/t/3.csv", "id,at,amount\n5,2026-11-01,5\n6,2026-11-04,6\n").await;
+    run(&world).await;
+    let commit = newest(&world).await;
+    assert_eq!(commit.base, 1);
+    for partition in &commit.partitions {
+        let day = partition.values[0].as_deref().unwrap();
+        assert_eq!(world.location("rows", day).await, partition.location);
+    }
+    let listed = world.clean.store().list(Some(&world.clean.path("out/rows").unwrap()));
+    let listed: Vec<_> = listed.try_collect().await.unwrap();
+    let copies = listed.iter().filter(|meta| meta.location.filename().unwrap().contains(&commit.receipt.run_id));
+    assert_eq!(copies.count(), commit.files.len(), "no file was copied");
+}
+
 /// Whatever a run leaves, wherever it dies, lies where no reader of any table looks.
 #[tokio::test]
 async fn what_is_staged_lies_in_the_ledger() {
