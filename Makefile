@@ -3,6 +3,7 @@
 #   make demo     builds the program and runs the main job on sample data, three times
 #   make test     checks everything: format, lints, tests, docs, layering, tests of the SQL, and the tables against DuckDB
 #   make audit    licences, sources and duplicate versions of dependencies; unused dependencies
+#   make mutants  changes the code that decides about commits, and sees whether a test notices; hours
 #   make build    the release build
 
 SHELL := bash
@@ -19,7 +20,7 @@ DEMO := demo/data
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint unit docs layering sql s3 oracle audit build debug
+.PHONY: help demo test lint unit docs layering sql s3 oracle audit mutants build debug
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -113,6 +114,14 @@ audit:
 	@echo "Known vulnerabilities are a separate check, because it downloads a list: cargo deny check advisories"
 
 comma := ,
+
+# In place, because a copy of the tree would build DataFusion once more. Line tables would have to be made for every mutant.
+mutants: export CARGO_PROFILE_DEV_DEBUG := 0
+mutants: export UNGLUE_SEEDS := 15
+mutants:
+	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants --version 27.1.0
+	@git diff --quiet || { echo "the sources are changed while this runs: commit what you have first"; exit 1; }
+	cargo mutants --in-place $(MUTANTS)
 
 build:
 	cargo build --release --locked --bin unglue

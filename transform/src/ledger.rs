@@ -272,3 +272,6 @@ impl Claims {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

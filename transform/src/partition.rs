@@ -108,13 +108,12 @@ pub(crate) fn value_of(text: &str, hive_type: &HiveType) -> Result<ScalarValue> 
     })
 }
 
-/// Whether a text is a plain decimal number that loses nothing at this scale: the cast would round.
+/// Whether a text, if it is a decimal number, is a plain one that loses nothing at this scale: the cast would round. One
+/// without digits is refused by the cast.
 fn is_decimal(text: &str, scale: usize) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    (whole.len() + fraction.len() > 0)
-        && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
-        && fraction.trim_end_matches('0').len() <= scale
+    whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) && fraction.trim_end_matches('0').len() <= scale
 }
 
 /// The text of a value of a partition key; `None` for NULL and for the empty string, which Hive takes for NULL.

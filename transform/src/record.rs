@@ -204,6 +204,33 @@ pub(crate) struct Version {
 mod tests {
     use super::*;
 
+    fn partition(day: &str) -> Partition {
+        let location = format!("file:///t/day={day}/");
+        Partition { values: vec![Some(day.to_owned())], location, parameters: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_swap_says_what_it_touches_and_accounts_for() {
+        let arrival = |object: &str| {
+            ArrivalId::of(&ReceiptInput { object: object.into(), etag: None, version: Some("v".into()), bytes: 1 })
+        };
+        let swap = Swap {
+            from: vec![partition("1"), partition("2")],
+            whole: false,
+            commutes: true,
+            vanished: vec![vec![Some("2".to_owned())]],
+            absorbed: BTreeSet::from(["old.parquet".to_owned()]),
+            accounted: BTreeSet::from([arrival("t/a")]),
+            basis: None,
+        };
+        assert!(swap.accounts_for("old.parquet", &[arrival("t/b")]), "its rows were read");
+        assert!(swap.accounts_for("new.parquet", &[arrival("t/b"), arrival("t/a")]), "its input was read");
+        assert!(!swap.accounts_for("new.parquet", &[arrival("t/b")]), "a run that was under way");
+        let day = |day: &str| vec![Some(day.to_owned())];
+        assert_eq!(swap.touches(&[partition("3")]), BTreeSet::from([&day("1"), &day("2"), &day("3")]));
+        assert_eq!(swap.places(), BTreeMap::from([(&day("1"), "file:///t/day=1/"), (&day("2"), "file:///t/day=2/")]));
+    }
+
     #[test]
     fn successors_are_numbered() {
         assert_eq!(successor("20261123t020000z-0123"), "20261123t020000z-0123-2");

@@ -1,10 +1,14 @@
 //! Runs from end to end: files in, table out, whatever fails on the way.
 
 mod crash;
+mod due;
 mod faults;
 mod interleaving;
 mod modes;
+mod preemption;
+mod records;
 mod requests;
+mod staging;
 mod upkeep;
 mod world;
 

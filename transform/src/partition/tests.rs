@@ -148,7 +148,11 @@ fn values_of_each_type() {
     assert_eq!(value("01", HiveType::Int), ScalarValue::Int32(Some(1)), "months are often written so");
     assert_eq!(value("-5", HiveType::TinyInt), ScalarValue::Int8(Some(-5)));
     assert_eq!(value("TRUE", HiveType::Boolean), ScalarValue::Boolean(Some(true)));
-    assert_eq!(value("1.5", HiveType::Decimal(4, 2)), ScalarValue::Decimal128(Some(150), 4, 2));
+    assert_eq!(value("False", HiveType::Boolean), ScalarValue::Boolean(Some(false)));
+    for (text, hundredths) in [("1.5", 150), ("7", 700), ("-7", -700), ("1.500", 150)] {
+        let decimal = ScalarValue::Decimal128(Some(hundredths), 4, 2);
+        assert_eq!(value(text, HiveType::Decimal(4, 2)), decimal, "{text}");
+    }
     assert_eq!(value("x", HiveType::Varchar(1)), ScalarValue::Utf8(Some("x".into())));
     assert_eq!(
         value("1970-01-01 00:00:01.5", HiveType::Timestamp),
@@ -164,7 +168,11 @@ fn values_of_each_type() {
         ("1.005", HiveType::Decimal(4, 2)),
         ("100.00", HiveType::Decimal(4, 2)),
         ("1e2", HiveType::Decimal(4, 2)),
+        ("1e1", HiveType::Decimal(4, 2)),
+        ("", HiveType::Decimal(4, 2)),
+        ("-", HiveType::Decimal(4, 2)),
         (".", HiveType::Decimal(4, 2)),
+        ("-.", HiveType::Decimal(4, 2)),
         ("yesterday", HiveType::Timestamp),
         ("x", HiveType::Binary),
         ("x", HiveType::Array(Box::new(HiveType::String))),

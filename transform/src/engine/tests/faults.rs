@@ -61,6 +61,9 @@ pub(super) struct Faults {
     watch: Mutex<Option<Watch>>,
     violations: Mutex<Vec<String>>,
     pace: Mutex<Option<Dice>>,
+    /// The request that waits to be let on; 0 is none.
+    hold: AtomicU64,
+    held: AtomicBool,
 }
 
 /// Numbers that are the same for the same seed.
@@ -130,8 +133,29 @@ impl Faults {
         *self.pace.lock().unwrap() = Some(dice);
     }
 
+    /// The n-th request from now on, from 1, waits until it is let on.
+    pub(super) fn hold(&self, request: u64) {
+        self.requests.store(0, Ordering::SeqCst);
+        self.hold.store(request, Ordering::SeqCst);
+    }
+
+    /// Whether a request waits.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn let_on(&self) {
+        self.held.store(false, Ordering::SeqCst);
+    }
+
     async fn wait(&self) -> object_store::Result<()> {
-        self.requests.fetch_add(1, Ordering::SeqCst);
+        let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.hold.load(Ordering::SeqCst) == number {
+            self.held.store(true, Ordering::SeqCst);
+            while self.is_held() {
+                tokio::task::yield_now().await;
+            }
+        }
         let turns = match self.pace.lock().unwrap().as_mut() {
             None => 0,
             Some(dice) => {

@@ -17,13 +17,13 @@ const KEPT: [u64; 11] = [142, 254, 783, 1018, 1812, 2267, 3516, 4317, 5938, 6006
 const SEEDS: u64 = 250;
 
 /// A row of `raw.t`: id, day of November, amount.
-type Row = (u64, u64, u64);
+pub(super) type Row = (u64, u64, u64);
 
 /// The versions of the objects so far, the newest last; `None` before there was one.
 type Source = BTreeMap<u64, Vec<Vec<Row>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Append,
     Partitions,
     Overwrite,
@@ -31,7 +31,7 @@ enum Way {
 }
 
 impl Way {
-    fn sql(self) -> &'static str {
+    pub(super) fn sql(self) -> &'static str {
         match self {
             Self::Append => "-- @partition: day\nSELECT id, amount, CAST(at AS DATE) AS day FROM raw.t",
             Self::Partitions => {
@@ -50,7 +50,7 @@ impl Way {
     }
 
     /// The table that objects make, by its definition and not by the engine.
-    fn rows(self, objects: &[&Vec<Row>]) -> Vec<String> {
+    pub(super) fn rows(self, objects: &[&Vec<Row>]) -> Vec<String> {
         let all = objects.iter().flat_map(|rows| rows.iter().copied());
         let day = |day: u64| format!("2026-11-{day:02}");
         let mut rows: Vec<String> = match self {
@@ -229,7 +229,7 @@ fn some_of(source: &Source) -> Vec<Vec<&Vec<Row>>> {
     some
 }
 
-async fn upload(world: &World, object: u64, rows: &[Row]) {
+pub(super) async fn upload(world: &World, object: u64, rows: &[Row]) {
     let lines: String = rows.iter().map(|(id, at, amount)| format!("{id},2026-11-{at:02},{amount}\n")).collect();
     world.upload(&format!("raw/t/{object}.csv"), &format!("id,at,amount\n{lines}")).await;
 }
