@@ -4,6 +4,7 @@
 #   make test     checks everything: format, lints, tests, docs, layering, tests of the SQL, and the tables against DuckDB
 #   make audit    licences, sources and duplicate versions of dependencies; unused dependencies
 #   make build    the release build
+#   make bench    compares with DuckDB, Polars and Spark; BENCH="…" passes flags, see docs/bench.md; needs Java 17 and hours
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,7 +20,7 @@ DEMO := demo/data
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint unit docs layering sql s3 oracle audit build debug
+.PHONY: help demo test lint unit docs layering sql s3 oracle audit build bench debug
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -117,3 +118,18 @@ comma := ,
 build:
 	cargo build --release --locked --bin unglue
 	@ls -l $(TARGET_DIR)/release/unglue
+
+## The comparison with other engines ---------------------------------------------------------------------------------
+
+BENCH ?=
+BENCH_PYTHON := .venv-bench/bin/python
+
+bench: build .venv-bench/installed
+	$(call heading,Comparison with other engines)
+	$(BENCH_PYTHON) bench/compare/main.py --unglue $(TARGET_DIR)/release/unglue $(BENCH)
+
+.venv-bench/installed: bench/requirements.txt
+	$(call heading,Python packages of the comparison)
+	python3 -m venv .venv-bench
+	$(BENCH_PYTHON) -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
