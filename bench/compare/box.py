@@ -87,9 +87,14 @@ def measure(command: list[str], group: cgroups.Group | None, limits: Limits, tim
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, preexec_fn=enter)
         watch = Watch(process, group, timeout)
         watch.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        watch.stop()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            watch.stop()
         process.returncode = os.waitstatus_to_exitcode(status)
         failure = None
         if watch.timed_out:

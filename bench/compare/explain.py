@@ -28,8 +28,8 @@ HOW = """\
   objects, catalog, ledger, checks, commit and registration. `unglue catalog` has recorded the tables beforehand. For the
   others it is a Python process that starts, does the job and ends; "of it start" is the time until the library is imported or
   Spark's session is there, as part of the wall time.
-- The engines take turns, and each round begins with another. Files are in the page cache before each run, and what was written
-  before is flushed. Each run has a fresh folder into which the sources are hard-linked.
+- The engines take turns, and each round begins with another. Files are in the page cache before each run, and what the run
+  before has written is deleted. Each run has a fresh folder into which the sources are hard-linked.
 - All engines read the same objects with the same types and write Parquet with zstd(3). DuckDB and Spark run unglue's own SQL file;
   Polars has its translation. For decimals, Polars needs casts to be exact, which the others do not.
 - Spark repartitions by the partition columns before it writes, so that each partition has one file; without it each task

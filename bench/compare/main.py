@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ WHOLE_PROCESSOR_MB = 1_769
 
 def main() -> int:
     arguments = parse()
+    # So that a run under way is ended, and its box removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not arguments.unglue.exists():
         print(f"{arguments.unglue} does not exist: run `make build`, or name another with --unglue", file=sys.stderr)
         return 2

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -55,9 +54,8 @@ class Session:
         cores = int(limits.processors or machine.cores())
         prepared = engine.prepare(job, self.sets, limits.memory_mb, cores, temp)
         before = folders.parquet_files(prepared.table) if prepared.table.exists() else set()
-        # All start with the source in the page cache, and nobody waits for what another has written.
+        # All start with the source in the page cache.
         folders.read_once(sources)
-        os.sync()
         load = machine.load()
         measured = box.run(prepared.command, limits, self.timeout)
         found["memory_measured"] = measured.how
@@ -65,6 +63,7 @@ class Session:
         if measured.failure:
             found["failure"] = measured.failure
             found["rounds"] = []
+            shutil.rmtree(engine.data)
             return
         written = folders.parquet_files(prepared.table) - before
         found["rounds"].append(
@@ -81,6 +80,8 @@ class Session:
         if engine.name not in prints:
             prints[engine.name] = agree.fingerprint(engine.files(job), self.work / "agree-temp")
             shutil.rmtree(self.work / "agree-temp", ignore_errors=True)
+        # What is deleted before it was flushed is not written to the disk while the next engine is measured.
+        shutil.rmtree(engine.data)
 
 
 def session_seconds(stdout: str) -> float:
