@@ -64,9 +64,9 @@ Written by `make bench`; the figures are in `results.json`, nothing here is edit
 
 ![unglue ÷ the other engines](bench.svg)
 
-Measured {" and ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "never"} on {"; ".join(machines) or "nothing"}.
+Measured {" to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "never"} on {"; ".join(machines) or "nothing"}.
 {busy}Versions: {", ".join(versions)}. TPC-H at scale {", ".join(f"{scale:g}" for scale in scales)};
-{" or ".join(map(str, rounds)) or "no"} rounds.
+rounds of each engine: {" or ".join(map(str, rounds)) or "none"}.
 
 ```sh
 make bench                                     # all jobs, three rounds

@@ -89,7 +89,7 @@ JOBS = [
     ),
     Job(
         "many_20000",
-        "lineitem, Parquet to Parquet in 20,000 partitions that each file has rows of",
+        "lineitem, Parquet to Parquet in 20,000 partitions, with rows of each in every file",
         program="many_20000",
         table="lineitem",
         arrives={"lineitem": "lineitem_parquet"},

@@ -24,6 +24,7 @@ WHOLE_PROCESSOR_MB = 1_769
 
 def main() -> int:
     arguments = parse()
+    arguments.unglue = arguments.unglue.resolve()
     # So that a run under way is ended, and its box removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not arguments.unglue.exists():

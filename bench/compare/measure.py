@@ -61,7 +61,8 @@ class Session:
         found["memory_measured"] = measured.how
         print(f"  {engine.name:8}{told(measured)}", flush=True)
         if measured.failure:
-            found["failure"] = measured.failure
+            # The folder is this machine's; results are kept in the repository.
+            found["failure"] = measured.failure.replace(str(self.work), "…")
             found["rounds"] = []
             shutil.rmtree(engine.data)
             return

@@ -13,7 +13,7 @@ from jobs import JOBS  # noqa: E402
 
 MEASURES = {"seconds": "wall time", "cpu_seconds": "processor time", "peak_bytes": "peak memory"}
 COLOURS = {"duckdb": "#c99700", "polars": "#2b7bba", "spark": "#d1495b"}
-LABELS = {"duckdb": "DuckDB", "polars": "Polars", "spark": "Spark"}
+LABELS = {"unglue": "unglue", "duckdb": "DuckDB", "polars": "Polars", "spark": "Spark"}
 THICKNESS = 0.26
 
 
@@ -60,9 +60,9 @@ def missing(record: results.Record, other: str) -> str:
     for name in ("unglue", other):
         engine = record["engines"].get(name)
         if engine is None:
-            return f"{name}: not measured"
+            return f"{LABELS[name]} not measured"
         if engine["failure"]:
-            return f"{LABELS.get(name, name)} failed"
+            return f"{LABELS[name]} failed"
         if engine["differs"]:
-            return f"{LABELS.get(name, name)} WRONG"
+            return f"{LABELS[name]} WRONG"
     return ""
