@@ -116,8 +116,10 @@ def measure(command: list[str], group: cgroups.Group | None, limits: Limits, tim
 
 
 def complaint(stderr: str) -> str:
-    """The line of an error text that says most, shortened."""
+    """The line of an error text that says most, shortened: Java's exception below Python's, else the last one of Python,
+    else the first that speaks of an error."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    java = [line.removeprefix(": ") for line in lines if line.startswith(": ")]
     telling = [line for line in lines if "error" in line.lower() or "exception" in line.lower()]
     python = [line for line in telling if line.split(":")[0].isidentifier() or "Error:" in line]
-    return (python[-1:] or telling[:1] or lines[-1:] or ["it says nothing"])[0][:200]
+    return (java[:1] or python[-1:] or telling[:1] or lines[-1:] or ["it says nothing"])[0][:250]

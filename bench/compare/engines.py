@@ -37,7 +37,9 @@ class Unglue:
         self.former = work / "unglue-before"
 
     def version(self) -> str:
-        return subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+        told = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+        # Such a build is several times slower; nobody should take its figures for the program's.
+        return f"{told} (debug build)" if "debug" in str(self.program) else told
 
     def former_state(self, job: Job, sets: DataSets) -> None:
         """Runs what was there before, and keeps the data folder for all rounds."""

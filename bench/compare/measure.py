@@ -25,11 +25,13 @@ class Session:
         print(f"\n{job.name}: {job.what}", flush=True)
         folders.fresh(self.work)
         sources = [file for name in job.arrives.values() for file in self.sets.files(name)]
-        today = datetime.date.today().isoformat()
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         found = {}
         for engine in engines:
             engine.former_state(job, self.sets)
-            found[engine.name] = {"version": engine.version(), "date": today, "rounds": [], "failure": None, "differs": []}
+            found[engine.name] = {
+                "version": engine.version(), "date": now[:10], "session": now, "rounds": [], "failure": None, "differs": []
+            }  # fmt: skip
         prints: dict[str, agree.Fingerprint] = {}
         for number in range(self.rounds):
             turn = number % len(engines)

@@ -54,7 +54,8 @@ def ratio(record: results.Record, other: str, measure: str) -> str:
     found = results.ratio(record, other, measure)
     if found:
         return f"**{found[0]:.2f}** ({found[1]:.2f}–{found[2]:.2f})"
-    return next((f"{TITLES[name]} {trouble}" for name in ("unglue", other) if (trouble := state(record, name))), "")
+    troubles = (f"{TITLES[name]} {trouble}" for name in ("unglue", other) if (trouble := state(record, name)))
+    return next(troubles, "measured apart")
 
 
 def state(record: results.Record, name: str) -> str | None:

@@ -12,8 +12,9 @@ LAMBDA = "lambda"
 Record = dict
 """One job in one box: scale, date, machine, limits, input_bytes, and `engines` by name.
 
-An engine has version, date, `rounds`, `failure` (a text, or null), `differs` (a list of texts) and `memory_measured`. A round has
-seconds, session_seconds, cpu_seconds, peak_bytes, output_bytes and output_files.
+An engine has version, date, `session` (the same for engines that took turns), `rounds`, `failure` (a text, or null), `differs`
+(a list of texts) and `memory_measured`. A round has seconds, session_seconds (those until the engine could begin),
+cpu_seconds, peak_bytes, output_bytes, output_files and load_before.
 """
 
 
@@ -53,9 +54,12 @@ def did_it(engine: dict | None) -> bool:
 
 
 def ratio(record: Record, other: str, measure: str) -> tuple[float, float, float] | None:
-    """unglue ÷ another engine: of the medians; the least and the largest that any two rounds give."""
+    """unglue ÷ another engine: of the medians; the least and the largest that any two rounds give.
+
+    There is none if they did not take turns: the machine may have been another one in the meantime.
+    """
     ours, theirs = record["engines"].get("unglue"), record["engines"].get(other)
-    if not (did_it(ours) and did_it(theirs)):
+    if not (did_it(ours) and did_it(theirs) and ours["session"] == theirs["session"]):
         return None
     (our_least, our_most), (their_least, their_most) = spread(ours, measure), spread(theirs, measure)
     if not their_least:
