@@ -5,6 +5,7 @@
 #   make audit    licences, sources and duplicate versions of dependencies; unused dependencies
 #   make mutants  changes the code that decides about commits, and sees whether a test notices; hours
 #   make build    the release build
+#   make bench    compares with DuckDB, Polars and Spark; BENCH="…" passes flags, see docs/bench.md; needs Java 17 and hours
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,7 +21,7 @@ DEMO := demo/data
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint unit docs layering sql s3 oracle audit mutants build debug
+.PHONY: help demo test lint unit docs layering sql s3 oracle audit mutants build bench debug
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -126,3 +127,18 @@ mutants:
 build:
 	cargo build --release --locked --bin unglue
 	@ls -l $(TARGET_DIR)/release/unglue
+
+## The comparison with other engines ---------------------------------------------------------------------------------
+
+BENCH ?=
+BENCH_PYTHON := .venv-bench/bin/python
+
+bench: build .venv-bench/installed
+	$(call heading,Comparison with other engines)
+	$(BENCH_PYTHON) bench/compare/main.py --unglue $(TARGET_DIR)/release/unglue $(BENCH)
+
+.venv-bench/installed: bench/requirements.txt
+	$(call heading,Python packages of the comparison)
+	python3 -m venv .venv-bench
+	$(BENCH_PYTHON) -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@

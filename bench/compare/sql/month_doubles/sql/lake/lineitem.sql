@@ -1,0 +1,8 @@
+-- @description: Lines by month of shipping, with what the customer pays
+-- @write: append
+-- @partition: month
+SELECT
+    l.*,
+    l.l_extendedprice * (1 - l.l_discount) * (1 + l.l_tax) AS charge,
+    CAST(DATE_TRUNC('month', l.l_shipdate) AS DATE) AS month
+FROM raw.lineitem AS l
