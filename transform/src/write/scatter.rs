@@ -99,7 +99,7 @@ pub(super) struct Buffer {
 
 impl Buffer {
     pub(super) fn push(&mut self, batch: RecordBatch, numbers: &[u32]) {
-        self.bytes += batch.columns().iter().map(|column| size(column)).sum::<usize>();
+        self.bytes += batch.columns().iter().map(size).sum::<usize>();
         self.batches.push(batch);
         self.numbers.extend_from_slice(numbers);
     }
