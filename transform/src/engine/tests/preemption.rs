@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use futures::FutureExt;
+
 use super::interleaving::{Row, Way, upload};
 use super::*;
 
@@ -65,7 +67,8 @@ impl Pair {
             let one = async {
                 let _ = workers[0].invoke(self.tasks[0] == Refresh).await;
                 ended.set(true);
-            };
+            }
+            .boxed_local();
             let other = async {
                 while !ended.get() && !workers[0].faults.is_held() {
                     tokio::task::yield_now().await;
@@ -74,7 +77,8 @@ impl Pair {
                 upload(&world, second.0, &second.1).await;
                 let _ = workers[1].invoke(self.tasks[1] == Refresh).await;
                 workers[0].faults.let_on();
-            };
+            }
+            .boxed_local();
             futures::join!(one, other);
             self.settle(&world, &objects, request).await;
             if !held.get() {
