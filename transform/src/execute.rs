@@ -138,12 +138,16 @@ async fn execute_unguarded(job: &Job<'_>, pinned: Arc<dyn ObjectStore>) -> Resul
     let rows = execution.rows().await?;
     let (planned, settings) = (job.planned, &job.transform.settings);
 
-    // Without an order to keep, the writer finds the rows of each partition itself.
-    let sorted = !settings.sort.is_empty();
-    let plan =
-        if sorted { arrange::sorted(rows.plan, planned, job.transform).map_err(of_execution)? } else { rows.plan };
+    // Without an order to keep, the writer finds the rows of each partition itself. Where the query sorts anyway, one more sort is
+    // planned from the start: one that came later would find the memory taken.
+    let mut plan = rows.plan;
+    let mut physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
+    let sorted = !settings.sort.is_empty() || sorts(physical.as_ref());
+    if sorted {
+        plan = arrange::sorted(plan, planned, job.transform).map_err(of_execution)?;
+        physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
+    }
     let checks = checks::compile(&execution.state, plan.schema(), settings, &planned.asserts, rows.checks)?;
-    let physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
     let context = execution.state.task_ctx();
     let stream = execute_stream(Arc::clone(&physical), Arc::clone(&context)).map_err(of_execution)?;
     let texts = checks.iter().map(|check| check.text().to_owned()).collect();
@@ -301,6 +305,11 @@ async fn name_object(error: Error, store: &Arc<dyn ObjectStore>, inputs: &[Input
         return error;
     }
     first_unreadable_parquet(store, inputs).await.unwrap_or(error)
+}
+
+/// Whether a plan sorts.
+fn sorts(plan: &dyn ExecutionPlan) -> bool {
+    plan.name() == "SortExec" || plan.children().into_iter().any(|child| sorts(child.as_ref()))
 }
 
 /// Rows that came out of the scans.
