@@ -11,6 +11,7 @@ use object_store::path::Path;
 use transform::{Bucket, Catalog, Code, DataRoot, EmbeddedCatalog, Engine, Error, Limits, Result, Stamp};
 
 use crate::args::{Args, CatalogChoice};
+use crate::memory;
 
 /// Memory limit of a machine that does not say how much it has.
 const FALLBACK_MEMORY: u64 = 2 << 30;
@@ -106,20 +107,10 @@ pub(crate) fn temp(args: &Args) -> Result<PathBuf> {
 }
 
 fn limits(args: &Args) -> Result<Limits> {
-    let memory = args.memory.unwrap_or_else(|| (free_memory().unwrap_or(FALLBACK_MEMORY) / 10 * 6).max(LEAST_MEMORY));
+    let memory = args.memory.unwrap_or_else(|| (memory::free().unwrap_or(FALLBACK_MEMORY) / 10 * 6).max(LEAST_MEMORY));
     Ok(Limits {
         memory: usize::try_from(memory).unwrap_or(usize::MAX),
         temp: temp(args)?,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     })
-}
-
-/// Bytes that this process may still use: what the machine has, within what its control group allows.
-fn free_memory() -> Option<u64> {
-    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    let machine = kilobytes * 1024;
-    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    Some(group.map_or(machine, |limit: u64| limit.min(machine)))
 }

@@ -5,6 +5,7 @@ mod diagnostic;
 mod difference;
 mod edge;
 mod folder;
+mod memory;
 mod progress;
 mod screen;
 mod verbs;

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 use crate::exactly_once::Seeded;
+use crate::pack::zstd;
 use crate::project::{Ended, Project};
 
 /// Size of the input of a large job.
@@ -116,6 +117,45 @@ fn an_aggregate_spills() {
     run_within_limit(&project);
     let counted: i64 = column(&project, "marts/counted", "n").concat().iter().sum();
     assert_eq!(counted as u64, rows);
+}
+
+/// Either side is larger than the limit.
+#[test]
+fn a_join_spills() {
+    let sql = "-- @write: overwrite\nSELECT i.id, i.k, o.k - i.k AS zero, i.text FROM raw.items i JOIN raw.others o ON i.id = o.id";
+    let project = Project::new(&[("marts/joined", sql)]);
+    let rows = put_items(&project);
+    for (object, _) in project.visible("raw/items") {
+        let content = fs::read(project.data().join("raw/items").join(&object)).unwrap();
+        project.put(&format!("raw/others/{object}"), content);
+    }
+    run_within_limit(&project);
+    assert_joined(&project, rows);
+}
+
+/// The smaller side is a hundred times as large as its object, which nobody can tell before it is read.
+#[test]
+fn a_join_that_seemed_small_spills() {
+    let sql = "SELECT i.id, i.k, o.zero, o.text FROM raw.items i JOIN raw.others o ON i.id = o.id";
+    let project = Project::new(&[("marts/joined", sql)]);
+    let rows = put_items(&project);
+    let mut others = String::from("id,zero,text\n");
+    for id in 0..rows {
+        writeln!(others, "{id},0,{}", "the same text in all rows ".repeat(4)).unwrap();
+    }
+    let packed = zstd(others);
+    assert!(packed.len() < 8 << 20, "{}", packed.len());
+    project.put("raw/others/1.csv.zst", packed);
+    run_within_limit(&project);
+    assert_joined(&project, rows);
+}
+
+/// Each row of `raw.items` is in the table once, and found its partner.
+fn assert_joined(project: &Project, rows: u64) {
+    let mut ids: Vec<i64> = column(project, "marts/joined", "id").concat();
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..rows as i64), "rows are lost or doubled");
+    assert!(column(project, "marts/joined", "zero").concat().iter().all(|zero| *zero == 0));
 }
 
 /// The values of `p` of the partitions that a run wrote, sorted.

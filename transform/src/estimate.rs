@@ -4,10 +4,8 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::code::Code;
-use crate::codec::Codec;
 use crate::due::{due, list};
 use crate::error::Result;
-use crate::inputs::Input;
 use crate::ledger::Ledger;
 use crate::plan::Planned;
 use crate::receipt::ReceiptInput;
@@ -15,7 +13,7 @@ use crate::record::Work;
 use crate::runtime::Limits;
 use crate::settings::WriteMode;
 use crate::store::DataRoot;
-use crate::table::{Format, TableName};
+use crate::table::TableName;
 use crate::transform::Transform;
 
 /// Bytes of decoded input that one core gets through in a second, with sorting and writing: a cautious round figure.
@@ -111,9 +109,9 @@ pub(crate) async fn plan_run(
     for (name, input) in &listing {
         let is_driving = transform.driving.as_ref() == Some(name);
         let (bytes, factor) = if is_driving && only_arrivals {
-            (run.inputs.iter().map(|input| input.bytes).sum(), expansion(input))
+            (run.inputs.iter().map(|input| input.bytes).sum(), input.expansion())
         } else {
-            (input.bytes(), expansion(input))
+            (input.bytes(), input.expansion())
         };
         run.bytes += bytes;
         decoded += bytes * factor;
@@ -127,14 +125,4 @@ pub(crate) async fn plan_run(
     let gigabytes = limits.memory as f64 / f64::from(1 << 30);
     run.estimated_dollars = run.estimated_seconds * gigabytes * DOLLARS_PER_GB_SECOND;
     Ok(run)
-}
-
-/// How many bytes in memory a byte of the table's objects becomes, roughly.
-fn expansion(input: &Input) -> u64 {
-    let compressed = input.objects.iter().any(|object| Codec::of(object.meta.location.as_ref()).is_some());
-    match (&input.table.format, compressed) {
-        (Format::Parquet, _) => 4,
-        (_, true) => 6,
-        (_, false) => 1,
-    }
 }

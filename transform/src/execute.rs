@@ -16,12 +16,15 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
+use crate::ahead::ReadAhead;
 use crate::arrival::ArrivalId;
 use crate::checks;
 use crate::code::Code;
@@ -35,7 +38,7 @@ use crate::pinned::PinnedStore;
 use crate::plan::{Planned, plan_with};
 use crate::record::Arriving;
 use crate::runtime::{Limits, Runtime};
-use crate::session;
+use crate::session::{self, Joins};
 use crate::source::{SourceTable, fields, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
 use crate::store::DataRoot;
@@ -87,6 +90,9 @@ pub(crate) enum Way {
     Merge { target: Option<Input>, all: bool },
 }
 
+/// Joins that hold more than one part in so many of the memory are done by sorting from the start.
+const HELD_SHARE: usize = 2;
+
 /// What an execution gave.
 pub(crate) struct Executed {
     pub(crate) files: Vec<WrittenFile>,
@@ -120,21 +126,28 @@ pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
         _ => None,
     };
     let inputs: Vec<Input> = job.listing.values().cloned().chain(target).collect();
-    let metas = inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
-    let pinned: Arc<dyn ObjectStore> =
-        Arc::new(PinnedStore::new(Arc::clone(job.root.store()), metas, Arc::clone(&job.bytes_read)));
-    match unpanicked(Box::pin(execute_unguarded(&job, Arc::clone(&pinned)))).await {
+    let metas = || inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
+    let pinned = PinnedStore::new(Arc::clone(job.root.store()), metas(), Arc::clone(&job.bytes_read));
+    let pinned: Arc<dyn ObjectStore> = Arc::new(ReadAhead::new(Arc::new(pinned), metas(), job.limits.memory));
+    let mut holding = false;
+    let mut outcome = unpanicked(Box::pin(attempt(&job, Arc::clone(&pinned), Joins::Hashed, &mut holding))).await;
+    if holding && outcome.as_ref().is_err_and(|error| error.code == Code::OutOfMemory) {
+        tracing::info!("a join is done once more, by sorting: what it held did not fit");
+        outcome = unpanicked(Box::pin(attempt(&job, Arc::clone(&pinned), Joins::Sorted, &mut holding))).await;
+    }
+    match outcome {
         Ok(executed) => Ok(executed),
         Err(error) => Err(name_object(error, &pinned, &inputs).await),
     }
 }
 
-async fn execute_unguarded(job: &Job<'_>, pinned: Arc<dyn ObjectStore>) -> Result<Executed> {
+/// Executes the job once; `holding` says whether the plan joins by holding one side, which cannot spill.
+async fn attempt(job: &Job<'_>, pinned: Arc<dyn ObjectStore>, joins: Joins, holding: &mut bool) -> Result<Executed> {
     let runtime = Runtime::new(job.limits)?;
     let url = ObjectStoreUrl::parse("unglue://inputs").map_err(of_execution)?;
     runtime.env.register_object_store(url.as_ref(), Arc::clone(&pinned));
-    let state = session::executor(Arc::clone(&runtime.env), job.limits, job.at);
-    let execution = Execution { job, state, url, store: pinned };
+    let state = session::executor(Arc::clone(&runtime.env), job.limits, job.at, joins);
+    let mut execution = Execution { job, state, url, store: pinned };
     let rows = execution.rows().await?;
     let (planned, settings) = (job.planned, &job.transform.settings);
 
@@ -142,6 +155,11 @@ async fn execute_unguarded(job: &Job<'_>, pinned: Arc<dyn ObjectStore>) -> Resul
     // planned from the start: one that came later would find the memory taken.
     let mut plan = rows.plan;
     let mut physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
+    if held(physical.as_ref()) > job.limits.memory / HELD_SHARE {
+        execution.state = session::executor(Arc::clone(&runtime.env), job.limits, job.at, Joins::Sorted);
+        physical = execution.state.create_physical_plan(&plan).await.map_err(of_execution)?;
+    }
+    *holding = held(physical.as_ref()) > 0;
     let sorted = !settings.sort.is_empty() || sorts(physical.as_ref());
     if sorted {
         plan = arrange::sorted(plan, planned, job.transform).map_err(of_execution)?;
@@ -305,6 +323,15 @@ async fn name_object(error: Error, store: &Arc<dyn ObjectStore>, inputs: &[Input
         return error;
     }
     first_unreadable_parquet(store, inputs).await.unwrap_or(error)
+}
+
+/// Roughly the bytes that the joins of a plan hold: the smaller sides of hash joins, all at a time. Never 0 where there are any.
+fn held(plan: &dyn ExecutionPlan) -> usize {
+    let own = plan.downcast_ref::<HashJoinExec>().map_or(0, |join| {
+        let statistics = StatisticsContext::new().compute(join.left().as_ref(), &StatisticsArgs::new());
+        statistics.ok().and_then(|known| known.total_byte_size.get_value().copied()).unwrap_or(0).max(1)
+    });
+    plan.children().into_iter().fold(own, |sum, child| sum.saturating_add(held(child.as_ref())))
 }
 
 /// Whether a plan sorts.

@@ -9,11 +9,22 @@ use object_store::path::Path;
 
 use crate::catalog::Catalog;
 use crate::code::Code;
+use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::receipt::ReceiptInput;
 use crate::registration::OWNER;
 use crate::store::{DataRoot, storage};
-use crate::table::{Partition, Table, TableName};
+use crate::table::{Format, Partition, Table, TableName};
+
+/// How many bytes in memory a byte of a table's objects becomes, roughly.
+pub(crate) fn expansion(format: &Format, objects: &[InputObject]) -> u64 {
+    let compressed = objects.iter().any(|object| Codec::of(object.meta.location.as_ref()).is_some());
+    match (format, compressed) {
+        (Format::Parquet, _) => 4,
+        (_, true) => 6,
+        (_, false) => 1,
+    }
+}
 
 /// Values of a partition's keys, shared by its objects.
 pub(crate) type PartitionValues = Arc<Vec<Option<String>>>;
@@ -107,6 +118,11 @@ impl Input {
     /// Total size of the objects in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.objects.iter().map(|object| object.meta.size).sum()
+    }
+
+    /// How many bytes in memory a byte of the objects becomes, roughly.
+    pub(crate) fn expansion(&self) -> u64 {
+        expansion(&self.table.format, &self.objects)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine of unglue: plain SQL files in, partitioned Parquet out.
 
+mod ahead;
 mod arrival;
 mod base;
 mod case;

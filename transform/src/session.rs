@@ -20,6 +20,15 @@ const LEAST_BATCH: usize = 1024;
 const MERGES_SHARE: usize = 8;
 const LEAST_FOR_MERGE: usize = 64 << 10;
 
+/// How tables are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Joins {
+    /// One side is held, which is fastest, and cannot spill.
+    Hashed,
+    /// Both sides are sorted, which can.
+    Sorted,
+}
+
 /// A session for planning: DataFusion's scalar, aggregate and window functions, but no tables, no table functions, no files.
 ///
 /// Spans are collected, so that errors know their place.
@@ -28,15 +37,18 @@ pub(crate) fn planner() -> SessionContext {
 }
 
 /// The state that a run is planned and executed with: the same functions, the run's resources, and its `now()`.
-pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>) -> SessionState {
+pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>, joins: Joins) -> SessionState {
     let core_memory = limits.memory / limits.cores.max(1);
-    let config = config().with_target_partitions(limits.cores);
+    // With one part DataFusion knows hash joins only.
+    let parts = if joins == Joins::Sorted { limits.cores.max(2) } else { limits.cores };
+    let config = config().with_target_partitions(parts);
     let batch_size = (core_memory / MEMORY_FOR_ROW).clamp(LEAST_BATCH, config.batch_size());
     let mut config = config.with_batch_size(batch_size);
     let options = config.options_mut();
     // Every sort sets this aside for its merge, one on each core: DataFusion's default would use up a small limit.
     let for_merge = (core_memory / MERGES_SHARE).max(LEAST_FOR_MERGE);
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merge);
+    options.optimizer.prefer_hash_join = joins == Joins::Hashed;
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     let properties = ExecutionProps::new().with_query_execution_start_time(now);

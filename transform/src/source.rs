@@ -13,6 +13,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -27,7 +29,7 @@ use object_store::path::Path;
 use parquet::arrow::RowNumber;
 
 use crate::error::Error;
-use crate::inputs::{Input, InputObject, PartitionValues};
+use crate::inputs::{Input, InputObject, PartitionValues, expansion};
 use crate::partition;
 use crate::table::{Column, Format, Table};
 
@@ -101,6 +103,23 @@ impl SourceTable {
         }
     }
 
+    /// How much there is, by the sizes of the objects: of the two sides of a join, the smaller one is held.
+    fn estimated(&self, objects: &[&InputObject]) -> Statistics {
+        let bytes: u64 = objects.iter().map(|object| object.meta.size).sum();
+        let bytes = usize::try_from(bytes * expansion(&self.table.format, &self.objects)).unwrap_or(usize::MAX);
+        let widths: Vec<_> = self.schema.fields().iter().map(|field| width(field.data_type())).collect();
+        let rows = bytes / widths.iter().sum::<usize>().max(1);
+        let columns = widths.iter().map(|width| ColumnStatistics {
+            byte_size: Precision::Inexact(rows.saturating_mul(*width)),
+            ..ColumnStatistics::new_unknown()
+        });
+        Statistics {
+            num_rows: Precision::Inexact(rows),
+            total_byte_size: Precision::Inexact(bytes),
+            column_statistics: columns.collect(),
+        }
+    }
+
     /// The objects as DataFusion's files, with typed partition values.
     fn files(&self, objects: &[&InputObject]) -> Result<Vec<PartitionedFile>> {
         let mut files = Vec::with_capacity(objects.len());
@@ -165,6 +184,7 @@ impl TableProvider for SourceTable {
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            .with_statistics(self.estimated(&objects))
             .with_expr_adapter(Some(Arc::new(names::ByName)))
             .build();
         Ok(DataSourceExec::from_data_source(config))
@@ -177,6 +197,15 @@ fn number_field(name: &str) -> FieldRef {
 
 fn row_field() -> FieldRef {
     Arc::new(Field::new(ROW, DataType::Int64, false).with_extension_type(RowNumber))
+}
+
+/// Bytes of a value in memory, roughly.
+fn width(data_type: &DataType) -> usize {
+    match data_type.primitive_width() {
+        Some(width) => width,
+        None if data_type.is_nested() => 64,
+        None => 16,
+    }
 }
 
 /// A partition's values in the types of the table's keys.

@@ -4,7 +4,9 @@
 //! columns side by side. What is encoded waits in memory, then in temporary files, until a row group of its file is complete.
 //! Where there are more partitions than can be open at a time, the rest of the stream is sorted by partition first.
 
+mod chunk;
 mod columns;
+mod compress;
 mod encodings;
 mod file;
 mod resort;
@@ -26,9 +28,10 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryRese
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use parquet::column::page_store::PageStoreFactory;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::TypePtr;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
@@ -41,7 +44,7 @@ use columns::{Columns, Encoding, Piece};
 pub(crate) use file::properties;
 use file::{OpenFile, ROW_GROUP_ROWS};
 use scatter::{Buffer, Partitions, Rows};
-use spool::{Spool, Spooled};
+use spool::Spool;
 pub(crate) use statistics::ColumnStatistics;
 use too_many::too_many;
 pub(crate) use too_many::too_many_touched;
@@ -142,6 +145,8 @@ struct Writer<'a> {
     /// Of the memory, what may be used at most, in bytes.
     limit: usize,
     spool: Arc<Spool>,
+    /// Schema of the files as Parquet has it.
+    schema: TypePtr,
     partitions: Partitions,
     /// Rows of each partition.
     rows: Vec<u64>,
@@ -177,6 +182,8 @@ impl<'a> Writer<'a> {
     fn new(spec: &'a WriteSpec<'a>, stage: &'a Stage, context: Arc<TaskContext>, schema: SchemaRef) -> Result<Self> {
         let columns = spec.file_schema.fields().len();
         let keys = Schema::new(schema.fields()[columns..columns + spec.partition_keys].to_vec());
+        // The Arrow schema is left out of the files: the Parquet types say all that Hive types can.
+        let parquet = ArrowSchemaConverter::new().schema_root("arrow_schema").convert(&spec.file_schema);
         let pool = context.memory_pool();
         let limit = match pool.memory_limit() {
             MemoryLimit::Finite(bytes) => bytes,
@@ -190,6 +197,7 @@ impl<'a> Writer<'a> {
             limit,
             spool: Arc::new(Spool::new(pages, Arc::clone(&context.runtime_env().disk_manager))),
             context,
+            schema: parquet.map_err(unwritable)?.root_schema_ptr(),
             partitions: Partitions::new(Arc::new(keys))?,
             rows: Vec::new(),
             sorted: spec.sorted,
@@ -317,9 +325,8 @@ impl<'a> Writer<'a> {
             sample.push(rows.sample(index, largest.map_or(0, |range| range.start), encodings::SAMPLE)?);
         }
         let chosen = encodings::chosen(self.spec.properties.clone(), schema, self.spec.dictionaries_asked, &sample)?;
-        self.properties = Arc::new(chosen);
-        let pages: Arc<dyn PageStoreFactory> = Arc::new(Spooled(Arc::clone(&self.spool)));
-        Columns::new(schema, &self.properties, &pages)
+        self.properties = Arc::new(chosen.clone());
+        Columns::new(schema, chosen, &self.spool)
     }
 
     /// The file that rows of a partition go to. One that is full ends, as does a row group.
@@ -343,7 +350,7 @@ impl<'a> Writer<'a> {
         let values = self.partitions.values(partition).clone();
         let path = (self.spec.destination)(&values, number)?;
         let upload = Upload::new(self.stage, path, self.spec.attempt, number);
-        self.open.insert(number, OpenFile::new(values, &self.spec.file_schema, &self.properties, upload)?);
+        self.open.insert(number, OpenFile::new(values, &self.schema, &self.properties, upload)?);
         self.current.insert(partition, number);
         Ok(number)
     }

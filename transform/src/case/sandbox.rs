@@ -151,7 +151,7 @@ impl Sandbox {
         let runtime = Runtime::new(&self.limits)?;
         let url = ObjectStoreUrl::parse("unglue://inputs").map_err(of_execution)?;
         runtime.env.register_object_store(url.as_ref(), Arc::clone(self.root.store()) as Arc<dyn ObjectStore>);
-        let state = session::executor(Arc::clone(&runtime.env), &self.limits, now());
+        let state = session::executor(Arc::clone(&runtime.env), &self.limits, now(), session::Joins::Hashed);
         let source = provider_as_source(Arc::new(SourceTable::new(input, url)));
         let read = async {
             let plan = LogicalPlanBuilder::scan("result", source, None)?.build()?;

@@ -82,7 +82,7 @@ impl World {
         let pinned = PinnedStore::new(Arc::clone(&self.store), &metas, Arc::new(AtomicU64::new(0)));
         env.register_object_store(url.as_ref(), Arc::new(pinned));
         let limits = crate::Limits { memory: 64 << 20, temp: std::path::PathBuf::new(), cores: 2 };
-        let state = crate::session::executor(env, &limits, chrono::DateTime::UNIX_EPOCH);
+        let state = crate::session::executor(env, &limits, chrono::DateTime::UNIX_EPOCH, crate::session::Joins::Hashed);
         let session = SessionContext::new_with_state(state);
         // DataFusion wants a default schema for a bare table name.
         let catalog = Arc::new(datafusion::catalog::MemoryCatalogProvider::new());

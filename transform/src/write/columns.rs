@@ -8,12 +8,14 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::column::page_store::PageStoreFactory;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
+use super::chunk::{Chunk, Chunks, OpenChunk};
+use super::compress::Compression;
 use super::scatter::Rows;
+use super::spool::Spool;
 use super::unwritable;
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -39,18 +41,16 @@ struct Column {
     index: usize,
     field: FieldRef,
     factory: ArrowRowGroupWriterFactory,
-    /// By file, the writers of its leaves.
-    open: HashMap<usize, Vec<ArrowColumnWriter>>,
+    chunks: Arc<Chunks>,
+    /// By file, its leaves.
+    open: HashMap<usize, Vec<OpenChunk>>,
 }
-
-/// A row group's part of one column: its leaves.
-type Chunks = Vec<ArrowColumnChunk>;
 
 /// What a column has made of a buffer.
 struct Encoded {
     column: Column,
-    /// The parts of the row groups that have ended, in their order.
-    ended: Vec<Chunks>,
+    /// The leaves of the row groups that have ended, in their order.
+    ended: Vec<Vec<Chunk>>,
     size: Size,
 }
 
@@ -64,15 +64,14 @@ pub(super) struct Size {
 }
 
 impl Columns {
-    pub(super) fn new(
-        schema: &Schema,
-        properties: &Arc<WriterProperties>,
-        pages: &Arc<dyn PageStoreFactory>,
-    ) -> Result<Self> {
+    pub(super) fn new(schema: &Schema, properties: WriterProperties, spool: &Arc<Spool>) -> Result<Self> {
+        let (compression, properties) = Compression::of(properties);
+        let (compression, properties) = (Arc::new(compression), Arc::new(properties));
         let columns = schema.fields().iter().enumerate().map(|(index, field)| {
             let own = Arc::new(Schema::new(vec![Arc::clone(field)]));
-            let factory = factory(own, properties)?.with_page_store_factory(Arc::clone(pages));
-            Ok(Column { index, field: Arc::clone(field), factory, open: HashMap::new() })
+            let chunks = Arc::new(Chunks::new(spool, &compression));
+            let factory = factory(own, &properties)?.with_page_store_factory(Arc::clone(&chunks) as _);
+            Ok(Column { index, field: Arc::clone(field), factory, chunks, open: HashMap::new() })
         });
         Ok(Self { columns: columns.collect::<Result<_>>()? })
     }
@@ -100,7 +99,7 @@ pub(super) struct Encoding {
 impl Encoding {
     /// Waits for the end. Returns the columns, the row groups that have ended with their files, in their order, and what
     /// those take that have not.
-    pub(super) async fn finish(self) -> Result<(Columns, Vec<(usize, Vec<ArrowColumnChunk>)>, Size)> {
+    pub(super) async fn finish(self) -> Result<(Columns, Vec<(usize, Vec<Chunk>)>, Size)> {
         let mut encoded = Vec::with_capacity(self.tasks.len());
         for task in self.tasks {
             let outcome = task.join().await.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
@@ -108,7 +107,7 @@ impl Encoding {
         }
         encoded.sort_by_key(|encoded| encoded.column.index);
         let mut size = Size::default();
-        let mut groups: Vec<(usize, Vec<ArrowColumnChunk>)> =
+        let mut groups: Vec<(usize, Vec<Chunk>)> =
             self.pieces.iter().filter(|piece| piece.ends).map(|piece| (piece.file, Vec::new())).collect();
         let mut columns = Vec::with_capacity(encoded.len());
         for of_column in encoded {
@@ -140,28 +139,30 @@ impl Column {
                 first += part.len();
             }
             if piece.ends {
-                let writers = self.open.remove(&piece.file).into_iter().flatten();
-                ended.push(writers.map(|writer| writer.close().map_err(unwritable)).collect::<Result<Chunks>>()?);
+                let leaves = self.open.remove(&piece.file).into_iter().flatten();
+                let closed = leaves.map(|leaf| leaf.close(self.chunks.compression()).map_err(unwritable));
+                ended.push(closed.collect::<Result<Vec<_>>>()?);
             }
         }
         let mut size = Size::default();
-        for (file, writers) in &self.open {
-            size.memory += writers.iter().map(ArrowColumnWriter::memory_size).sum::<usize>();
-            size.files.insert(*file, writers.iter().map(|writer| writer.get_estimated_total_bytes() as u64).sum());
+        for (file, leaves) in &self.open {
+            size.memory += leaves.iter().map(OpenChunk::memory).sum::<usize>();
+            size.files.insert(*file, leaves.iter().map(OpenChunk::bytes).sum());
         }
         Ok(Encoded { column: self, ended, size })
     }
 
     fn write(&mut self, file: usize, values: &ArrayRef) -> Result<()> {
-        let writers = match self.open.entry(file) {
+        let leaves = match self.open.entry(file) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(self.factory.create_column_writers(0).map_err(unwritable)?)
+                let writers = self.factory.create_column_writers(0).map_err(unwritable)?;
+                entry.insert(self.chunks.open(writers))
             }
         };
-        let leaves = compute_leaves(&self.field, values).map_err(unwritable)?;
-        for (writer, leaf) in writers.iter_mut().zip(leaves) {
-            writer.write(&leaf).map_err(unwritable)?;
+        let values = compute_leaves(&self.field, values).map_err(unwritable)?;
+        for (leaf, values) in leaves.iter_mut().zip(values) {
+            leaf.write(&values).map_err(unwritable)?;
         }
         Ok(())
     }

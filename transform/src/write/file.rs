@@ -3,17 +3,15 @@
 use std::mem;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
 use bytes::Bytes;
-use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{ColumnPath, TypePtr};
 
+use super::chunk::Chunk;
 use super::upload::Upload;
 use super::{PartitionValues, WrittenFile, statistics, unwritable};
 use crate::code::Code;
@@ -90,7 +88,7 @@ pub(super) struct OpenFile {
     rows: u64,
     origins: Counter,
     /// Row groups that have ended, as long as all of them are less than a part.
-    waiting: Vec<Vec<ArrowColumnChunk>>,
+    waiting: Vec<Vec<Chunk>>,
     waiting_bytes: u64,
     /// Rows of the row group that is open.
     pub(super) group_rows: usize,
@@ -102,13 +100,11 @@ impl OpenFile {
     /// A file for a partition. Nothing is requested of the storage before there is a part to send.
     pub(super) fn new(
         partition: PartitionValues,
-        schema: &Schema,
+        schema: &TypePtr,
         properties: &Arc<WriterProperties>,
         upload: Upload,
     ) -> Result<Self> {
-        // The Arrow schema is left out of the file: the Parquet types say all that Hive types can.
-        let schema = ArrowSchemaConverter::new().schema_root("arrow_schema").convert(schema).map_err(unwritable)?;
-        let writer = SerializedFileWriter::new(Vec::new(), schema.root_schema_ptr(), Arc::clone(properties));
+        let writer = SerializedFileWriter::new(Vec::new(), Arc::clone(schema), Arc::clone(properties));
         Ok(Self {
             partition,
             writer: writer.map_err(unwritable)?,
@@ -138,12 +134,12 @@ impl OpenFile {
     }
 
     /// Adds a row group. It is sent once there is enough for a part.
-    pub(super) async fn add(&mut self, group: Vec<ArrowColumnChunk>) -> Result<()> {
+    pub(super) async fn add(&mut self, group: Vec<Chunk>) -> Result<()> {
         self.group_bytes = 0;
         if group.is_empty() {
             return Ok(());
         }
-        let bytes = group.iter().map(|chunk| chunk.close().bytes_written).sum::<u64>();
+        let bytes = group.iter().map(Chunk::bytes).sum::<u64>();
         self.waiting.push(group);
         self.waiting_bytes += bytes;
         if self.waiting_bytes < PART_SIZE as u64 {
@@ -160,7 +156,7 @@ impl OpenFile {
         for group in mem::take(&mut self.waiting) {
             let mut row_group = self.writer.next_row_group().map_err(unwritable)?;
             for chunk in group {
-                chunk.append_to_row_group(&mut row_group).map_err(unwritable)?;
+                chunk.append(&mut row_group).map_err(unwritable)?;
             }
             row_group.close().map_err(unwritable)?;
         }

@@ -4,14 +4,13 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use datafusion::execution::disk_manager::DiskManager;
 use datafusion::execution::spill_file::SpillFile;
-use parquet::column::page_store::{PageKey, PageStore, PageStoreArgs, PageStoreFactory};
 use parquet::errors::{ParquetError, Result};
 
 /// A temporary file is deleted once all of its pages were taken out: the smaller it is, the sooner.
@@ -27,7 +26,8 @@ pub(super) struct Spool {
     current: Mutex<Option<Arc<Segment>>>,
 }
 
-struct Segment {
+/// A temporary file.
+pub(super) struct Segment {
     /// The open file, and the bytes written to it.
     content: Mutex<(File, u64)>,
     /// Deletes the file in the end.
@@ -50,6 +50,15 @@ impl Spool {
             resident.checked_add(bytes).filter(|resident| *resident <= self.room)
         });
         taken.is_ok()
+    }
+
+    /// Keeps a page until it is read.
+    pub(super) fn keep(self: &Arc<Self>, page: Bytes) -> Result<Page> {
+        if self.reserve(page.len()) {
+            return Ok(Page::Resident(Arc::new(Resident { spool: Arc::clone(self), page })));
+        }
+        let (segment, at) = self.write(&page)?;
+        Ok(Page::OnDisk { segment, at, bytes: page.len() })
     }
 
     /// Writes a page to disk; returns where it is.
@@ -86,7 +95,7 @@ impl Segment {
         Ok(at)
     }
 
-    fn read(&self, at: u64, bytes: usize) -> Result<Bytes> {
+    fn read(&self, at: u64, bytes: usize) -> io::Result<Bytes> {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, _) = &mut *content;
         let mut page = vec![0; bytes];
@@ -102,63 +111,45 @@ impl fmt::Debug for Spool {
     }
 }
 
-/// Makes the stores of columns; a type of its own, because each keeps a share of the spool.
-#[derive(Debug)]
-pub(super) struct Spooled(pub(super) Arc<Spool>);
-
-impl PageStoreFactory for Spooled {
-    fn create(&self, _args: &PageStoreArgs<'_>) -> Result<Box<dyn PageStore>> {
-        Ok(Box::new(ColumnPages { spool: Arc::clone(&self.0), pages: Vec::new() }))
-    }
+/// A page that waits.
+#[derive(Clone)]
+pub(super) enum Page {
+    /// In memory.
+    Resident(Arc<Resident>),
+    /// In a temporary file.
+    OnDisk { segment: Arc<Segment>, at: u64, bytes: usize },
 }
 
-/// The pages of one column of a row group.
-struct ColumnPages {
+/// A page in memory; its room is given back with it.
+pub(super) struct Resident {
     spool: Arc<Spool>,
-    pages: Vec<Page>,
+    page: Bytes,
 }
 
-enum Page {
-    Memory(Bytes),
-    Disk { segment: Arc<Segment>, at: u64, bytes: usize },
-    Taken,
-}
-
-impl PageStore for ColumnPages {
-    fn put(&mut self, value: Bytes) -> Result<PageKey> {
-        let key = PageKey::new(self.pages.len() as u64);
-        self.pages.push(match self.spool.reserve(value.len()) {
-            true => Page::Memory(value),
-            false => {
-                let (segment, at) = self.spool.write(&value)?;
-                Page::Disk { segment, at, bytes: value.len() }
-            }
-        });
-        Ok(key)
-    }
-
-    fn take(&mut self, key: PageKey) -> Result<Bytes> {
-        let page = usize::try_from(key.get()).ok().and_then(|index| self.pages.get_mut(index));
-        match page.map_or(Page::Taken, |page| std::mem::replace(page, Page::Taken)) {
-            Page::Memory(page) => {
-                self.spool.resident.fetch_sub(page.len(), Ordering::Relaxed);
-                Ok(page)
-            }
-            Page::Disk { segment, at, bytes } => segment.read(at, bytes),
-            Page::Taken => Err(ParquetError::General("a page was taken twice".to_owned())),
+impl Page {
+    /// Bytes in the file.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Resident(resident) => resident.page.len() as u64,
+            Self::OnDisk { bytes, .. } => *bytes as u64,
         }
     }
 
-    fn memory_size(&self) -> usize {
-        let in_memory = |page: &Page| if let Page::Memory(page) = page { page.len() } else { 0 };
-        self.pages.iter().map(in_memory).sum()
+    /// Bytes of memory.
+    pub(super) fn resident(&self) -> usize {
+        if let Self::Resident(resident) = self { resident.page.len() } else { 0 }
+    }
+
+    pub(super) fn read(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Resident(resident) => Ok(resident.page.clone()),
+            Self::OnDisk { segment, at, bytes } => segment.read(*at, *bytes),
+        }
     }
 }
 
-impl Drop for ColumnPages {
-    /// Pages that nobody took, because the run has failed.
+impl Drop for Resident {
     fn drop(&mut self) {
-        let left = self.memory_size();
-        self.spool.resident.fetch_sub(left, Ordering::Relaxed);
+        self.spool.resident.fetch_sub(self.page.len(), Ordering::Relaxed);
     }
 }

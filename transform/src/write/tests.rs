@@ -10,8 +10,9 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelector};
 use parquet::basic::Compression as Codec;
+use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::*;
@@ -297,4 +298,48 @@ async fn pages_go_to_disk_where_memory_is_short() {
     assert!(written.spilled);
     assert_eq!(written.files.len(), 3);
     assert_eq!(read_by_partition(&written).await, by_partition(&wanted));
+}
+
+/// Pages are compressed on their way, after their column writer has noted their sizes and places.
+#[tokio::test]
+async fn places_and_sizes_of_pages_are_those_in_the_file() {
+    let wanted: Vec<Row> = (0..150_000).map(|row| (row * row, format!("name {}", row % 90), None)).collect();
+    for codec in
+        [Compression::Zstd(3), Compression::Snappy, Compression::Gzip, Compression::Lz4, Compression::Uncompressed]
+    {
+        let settings = Settings {
+            compression: Spanned::unwritten(codec),
+            bloom_filter: vec![Spanned::unwritten("name".to_owned())],
+            ..Settings::default()
+        };
+        let written = write_rows(&wanted, 8192, &settings, 256 << 20).await.unwrap();
+        assert_eq!(written.read().await, wanted);
+        let bytes = written.bytes(&written.files[0]).await;
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options).unwrap();
+        let metadata = Arc::clone(builder.metadata());
+        let group = metadata.row_group(0);
+        let pages = &metadata.offset_index().unwrap()[0];
+        let mut end = 4;
+        for (column, pages) in group.columns().iter().zip(pages) {
+            let first = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+            assert_eq!(first, end, "columns follow one another");
+            end = first + column.compressed_size();
+            let mut next = column.data_page_offset();
+            for page in pages.page_locations() {
+                assert_eq!(page.offset, next, "pages follow one another");
+                next += i64::from(page.compressed_page_size);
+            }
+            assert_eq!(next, end);
+            let plain = column.compressed_size() == column.uncompressed_size();
+            assert_eq!(plain, codec == Compression::Uncompressed, "{codec:?}: {column:?}");
+        }
+        assert!(pages.iter().all(|pages| pages.page_locations().len() > 3));
+        assert!(group.column(1).dictionary_page_offset().is_some());
+        let skipped = [RowSelector::skip(123_450), RowSelector::select(10), RowSelector::skip(26_540)];
+        let reader = builder.with_row_selection(skipped.to_vec().into()).build().unwrap();
+        let ids: Vec<i64> =
+            reader.flat_map(|batch| batch.unwrap().column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+        assert_eq!(ids, (123_450..123_460).map(|row| row * row).collect::<Vec<i64>>(), "{codec:?}");
+    }
 }
