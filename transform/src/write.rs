@@ -17,6 +17,7 @@ mod too_many;
 mod upload;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
@@ -70,6 +71,10 @@ const MOST_PAGES: usize = 64 << 20;
 const MOST_OPEN: usize = 256;
 /// Memory that a column of an open file needs, roughly, as long as it is not known.
 const MEMORY_FOR_COLUMN: usize = 32 << 10;
+/// Bytes of a page before compression: the more columns are open at a time, the less, so that their pages together take no more
+/// than a part of the memory.
+const PAGE_BYTES: RangeInclusive<usize> = 16 << 10..=256 << 10;
+const UNFINISHED_SHARE: usize = 8;
 /// Bytes of a row group at most, and where pages are on disk already.
 const ROW_GROUP_BYTES: u64 = 64 << 20;
 const CROWDED_ROW_GROUP_BYTES: u64 = PART_SIZE as u64;
@@ -296,7 +301,7 @@ impl<'a> Writer<'a> {
         let mut origins = origins.iter().flat_map(numbers).copied();
         let columns = match std::mem::replace(&mut self.encoder, Encoder::Undecided) {
             Encoder::Idle(columns) => columns,
-            _ => self.decide(&rows, ranges.iter().map(|(_, range)| range).max_by_key(|range| range.len()))?,
+            _ => self.decide(&rows, &ranges)?,
         };
         let mut pieces = Vec::new();
         for (partition, range) in ranges {
@@ -318,13 +323,17 @@ impl<'a> Writer<'a> {
     }
 
     /// Decides by the first rows how columns are encoded.
-    fn decide(&mut self, rows: &Rows, largest: Option<&std::ops::Range<usize>>) -> Result<Columns> {
+    fn decide(&mut self, rows: &Rows, ranges: &[(u32, Range<usize>)]) -> Result<Columns> {
         let schema = &self.spec.file_schema;
+        let largest = ranges.iter().map(|(_, range)| range).max_by_key(|range| range.len());
         let mut sample = Vec::with_capacity(schema.fields().len());
         for index in 0..schema.fields().len() {
             sample.push(rows.sample(index, largest.map_or(0, |range| range.start), encodings::SAMPLE)?);
         }
         let chosen = encodings::chosen(self.spec.properties.clone(), schema, self.spec.dictionaries_asked, &sample)?;
+        let open = ranges.len().min(self.most_open()) * schema.flattened_fields().len().max(1);
+        let page = (self.limit / UNFINISHED_SHARE / open.max(1)).clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
+        let chosen = chosen.into_builder().set_data_page_size_limit(page).build();
         self.properties = Arc::new(chosen.clone());
         Columns::new(schema, chosen, &self.spool)
     }

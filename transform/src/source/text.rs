@@ -22,7 +22,8 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use tokio_util::io::ReaderStream;
 
 use super::keys::KeyFolder;
 use super::locate::explain_failure;
@@ -33,6 +34,9 @@ use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::store::storage;
 use crate::table::{CsvOptions, Format, Table};
+
+/// Bytes of a local file that are read at a time.
+const FILE_CHUNK: usize = 256 << 10;
 
 /// What is wrong with a CSV record that only the end of its object ends.
 pub(crate) const UNCLOSED: &str = "the record opens a quote that is never closed";
@@ -144,12 +148,23 @@ pub(super) async fn open(
 ) -> Result<BoxStream<'static, Result<Bytes>>> {
     let object = meta.location.to_string();
     let result = store.get(&meta.location).await.map_err(|error| storage(&object, error))?;
-    let text = decompress(object, Codec::of(meta.location.as_ref()), result.into_stream());
+    let text = decompress(object, Codec::of(meta.location.as_ref()), stored(result));
     if *format != Format::Json {
         return Ok(text);
     }
     let mut folder = KeyFolder::default();
     Ok(text.map_ok(move |bytes| folder.fold(bytes)).boxed())
+}
+
+/// The bytes of an object as they are stored. object_store by itself reads a local file 8 KiB at a time, and hands each piece from one
+/// thread to another.
+fn stored(result: GetResult) -> BoxStream<'static, object_store::Result<Bytes>> {
+    match result.payload {
+        GetResultPayload::File(file, _) => ReaderStream::with_capacity(tokio::fs::File::from_std(file), FILE_CHUNK)
+            .map_err(|source| object_store::Error::Generic { store: "LocalFileSystem", source: source.into() })
+            .boxed(),
+        GetResultPayload::Stream(stream) => stream,
+    }
 }
 
 /// What is known while an object is read.

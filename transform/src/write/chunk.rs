@@ -30,6 +30,17 @@ struct Pages {
     uncompressed: u64,
 }
 
+impl Pages {
+    /// Bytes in memory.
+    fn resident(&self) -> usize {
+        self.dictionary.iter().chain(&self.data).map(Page::resident).sum()
+    }
+}
+
+/// Bytes of memory of a column writer at most: without values, and for each byte that it has encoded and not yet made a page of.
+const LEAST_MEMORY: usize = 8 << 10;
+const MEMORY_FOR_BYTE: usize = 3;
+
 /// A column writer, and the pages that it has completed.
 pub(super) struct OpenChunk {
     writer: ArrowColumnWriter,
@@ -41,9 +52,14 @@ impl OpenChunk {
         self.writer.write(values)
     }
 
-    /// Bytes of memory.
+    /// Bytes of memory. Of what an encoder has set aside only what it has written to counts: a megabyte for each column of integers
+    /// would be counted otherwise, of which a few pages are touched.
     pub(super) fn memory(&self) -> usize {
-        self.writer.memory_size()
+        let pages = lock(&self.pages);
+        let unfinished = self.writer.get_estimated_total_bytes().saturating_sub(pages.raw as usize);
+        let resident = pages.resident();
+        drop(pages);
+        resident + (self.writer.memory_size() - resident).min(LEAST_MEMORY + MEMORY_FOR_BYTE * unfinished)
     }
 
     /// Bytes that it will have in the file, roughly.
@@ -164,8 +180,7 @@ impl PageStore for Incoming {
     }
 
     fn memory_size(&self) -> usize {
-        let pages = lock(&self.pages);
-        pages.dictionary.iter().chain(&pages.data).map(Page::resident).sum()
+        lock(&self.pages).resident()
     }
 }
 

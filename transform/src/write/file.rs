@@ -26,8 +26,6 @@ use crate::write::ColumnStatistics;
 pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
 /// A dictionary larger than this does not pay for itself in the sizes of files that partitions have.
 const DICTIONARY_BYTES: usize = 64 << 10;
-/// Values of a page, before compression. Every column of every open file has one in memory.
-const PAGE_BYTES: usize = 256 << 10;
 
 /// Parquet settings of a transform.
 ///
@@ -59,7 +57,6 @@ pub(crate) fn properties(settings: &Settings, columns: &[Column], run_id: &str) 
         .set_compression(compression)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        .set_data_page_size_limit(PAGE_BYTES)
         .set_sorting_columns((flat && !sorting.is_empty()).then_some(sorting))
         .set_key_value_metadata(Some(vec![KeyValue::new("unglue.run_id".to_owned(), run_id.to_owned())]));
     if !settings.dictionary.is_empty() {
