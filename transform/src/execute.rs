@@ -334,9 +334,10 @@ fn held(plan: &dyn ExecutionPlan) -> usize {
     plan.children().into_iter().fold(own, |sum, child| sum.saturating_add(held(child.as_ref())))
 }
 
-/// Whether a plan sorts.
+/// Whether a plan sorts while rows come out of it. What a hash join holds was sorted before.
 fn sorts(plan: &dyn ExecutionPlan) -> bool {
-    plan.name() == "SortExec" || plan.children().into_iter().any(|child| sorts(child.as_ref()))
+    let held = usize::from(plan.is::<HashJoinExec>());
+    plan.name() == "SortExec" || plan.children().into_iter().skip(held).any(|child| sorts(child.as_ref()))
 }
 
 /// Rows that came out of the scans.

@@ -7,7 +7,9 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::functions_window::expr_fn::{lead, row_number};
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit, when,
+};
 
 use super::arrange::{column, typed, unqualified};
 use super::{Execution, Rows};
@@ -21,11 +23,15 @@ use crate::write::PartitionValues;
 
 /// Whether a row says that its key goes.
 const DELETE: &str = "__unglue_delete";
+/// Whether a side of the join has a row.
+const THERE: &str = "__unglue_there";
+/// Whether the new row is the one that stays.
+const IS_NEW: &str = "__unglue_is_new";
 /// Place of a row among those with its key.
 const PLACE: &str = "__unglue_place";
 /// The origin of the row that comes next among those with its key.
 const NEXT: &str = "__unglue_next";
-/// The origin of rows that were there before: they come before all others.
+/// The origin of rows that were there before.
 const KEPT: i32 = -1;
 
 impl Execution<'_> {
@@ -76,22 +82,53 @@ impl Execution<'_> {
         self.job.transform.settings.key.iter().map(|key| key.value.to_lowercase()).collect()
     }
 
+    /// Of the new rows with one key the latest, and of it and the row of the table again the latest.
+    ///
+    /// The new rows are the side of the join that is held: there are few of them, as a rule, and the rows of the table pass by.
     fn latest(&self, new: LogicalPlan, kept: Option<Input>) -> DataFusionResult<LogicalPlan> {
-        let planned = self.job.planned;
-        let columns = |plan: &LogicalPlan| plan.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
-        let mut of_new = columns(&new);
-        let delete = planned.delete_when.clone().map_or_else(|| lit(false), Expr::is_true);
-        of_new.push(delete.alias(DELETE));
-        let mut plan = LogicalPlanBuilder::from(new).project(of_new)?;
-        if let Some(kept) = kept {
-            let source = provider_as_source(Arc::new(SourceTable::new(kept, self.url.clone())));
-            let scan = LogicalPlanBuilder::scan("kept", source, None)?.build()?;
-            let scan = typed(scan, planned)?;
-            let mut of_kept = columns(&scan);
-            of_kept.extend([lit(KEPT).alias(ORIGIN), lit(false).alias(DELETE)]);
-            plan = plan.union(LogicalPlanBuilder::from(scan).project(of_kept)?.build()?)?;
+        let new = self.latest_of_new(new)?;
+        let Some(kept) = kept else {
+            return unqualified(LogicalPlanBuilder::from(new).filter(column(DELETE).is_not_true())?.build()?);
+        };
+        let source = provider_as_source(Arc::new(SourceTable::new(kept, self.url.clone())));
+        let kept = typed(LogicalPlanBuilder::scan("kept", source, None)?.build()?, self.job.planned)?;
+        let names: Vec<String> = kept.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let there = |plan: LogicalPlan, table: &str| {
+            let columns = plan.schema().columns().into_iter().map(Expr::Column);
+            let columns: Vec<Expr> = columns.chain([lit(true).alias(THERE)]).collect();
+            LogicalPlanBuilder::from(plan).project(columns)?.alias(table)?.build()
+        };
+        let keys = |table: &str| {
+            let name = |key: &String| datafusion::common::Column::new(Some(table), key);
+            self.keys().iter().map(name).collect::<Vec<_>>()
+        };
+        let both = LogicalPlanBuilder::from(there(new, "n")?)
+            .join(there(kept, "k")?, JoinType::Full, (keys("n"), keys("k")), None)?
+            .build()?;
+        let is_new = of("n", THERE).is_true().and(of("k", THERE).is_not_true().or(self.is_later()?));
+        let mut columns: Vec<Expr> = both.schema().columns().into_iter().map(Expr::Column).collect();
+        columns.push(is_new.alias(IS_NEW));
+        let chosen = LogicalPlanBuilder::from(both)
+            .project(columns)?
+            .filter(column(IS_NEW).and(of("n", DELETE)).is_not_true())?;
+        let choose = |of_new: Expr, of_kept: Expr| when(column(IS_NEW), of_new).otherwise(of_kept);
+        let mut columns = Vec::with_capacity(names.len() + 2);
+        for name in &names {
+            columns.push(choose(of("n", name), of("k", name))?.alias(name));
         }
-        let plan = unqualified(plan.build()?)?;
+        columns.push(choose(of("n", ORIGIN), lit(KEPT))?.alias(ORIGIN));
+        if self.job.transform.settings.latest_by.is_none() {
+            columns.push(when(column(IS_NEW), of("n", NEXT)).end()?.alias(NEXT));
+        }
+        unqualified(chosen.project(columns)?.build()?)
+    }
+
+    /// The latest of the new rows with each key, whether that says that the key goes or not.
+    fn latest_of_new(&self, new: LogicalPlan) -> DataFusionResult<LogicalPlan> {
+        let mut columns: Vec<Expr> = new.schema().columns().into_iter().map(Expr::Column).collect();
+        let delete = self.job.planned.delete_when.clone().map_or_else(|| lit(false), Expr::is_true);
+        columns.push(delete.alias(DELETE));
+        let plan = unqualified(LogicalPlanBuilder::from(new).project(columns)?.build()?)?;
         let keys: Vec<Expr> = self.keys().iter().map(|key| column(key)).collect();
         // Functions of one sorted window that look a row ahead at most: they hold few rows, where an aggregate would hold all.
         let mut windows = vec![row_number().partition_by(keys.clone()).order_by(self.order()).build()?.alias(PLACE)];
@@ -100,20 +137,38 @@ impl Execution<'_> {
             windows.push(next.alias(NEXT));
         }
         let plan = LogicalPlanBuilder::from(plan).window(windows)?;
-        let latest = plan.filter(column(PLACE).eq(lit(1_u64)).and(column(DELETE).is_not_true()))?;
-        unqualified(latest.build()?)
+        unqualified(plan.filter(column(PLACE).eq(lit(1_u64)))?.build()?)
+    }
+
+    /// Whether a new row comes before the row of the table with its key, in the order of [`Self::order`]. Without `@latest_by` all do.
+    fn is_later(&self) -> DataFusionResult<Expr> {
+        if self.job.transform.settings.latest_by.is_none() {
+            return Ok(lit(true));
+        }
+        let mut is_later = lit(false);
+        for name in self.ranks().iter().rev() {
+            let (new, kept) = (of("n", name), of("k", name));
+            let is_greater = kept.clone().is_null().or(new.clone().gt(kept.clone()).is_true());
+            is_later = when(is_distinct_from(new, kept), is_greater).otherwise(is_later)?;
+        }
+        Ok(is_later)
     }
 
     /// Which of the rows with one key comes first: the latest by `@latest_by`, else that of the object that came last. The
     /// other columns decide where that leaves a choice, so that the order in which objects are processed makes no difference.
     fn order(&self) -> Vec<Sort> {
+        self.ranks().iter().map(|name| column(name).sort(false, false)).collect()
+    }
+
+    /// The columns that decide which of the rows with one key comes first: the greatest, where NULL is least.
+    fn ranks(&self) -> Vec<String> {
         let planned = self.job.planned;
         let first = match &self.job.transform.settings.latest_by {
-            Some(latest_by) => column(&latest_by.value.to_lowercase()),
-            None => column(ORIGIN),
+            Some(latest_by) => latest_by.value.to_lowercase(),
+            None => ORIGIN.to_owned(),
         };
         let others = planned.columns.iter().chain(&planned.partition_keys).filter(|c| !is_nested(&c.hive_type));
-        std::iter::once(first).chain(others.map(|other| column(&other.name))).map(|by| by.sort(false, false)).collect()
+        std::iter::once(first).chain(others.map(|other| other.name.clone())).collect()
     }
 
     /// A key is never NULL, and without `@latest_by` it must be clear which row of an object is meant.
@@ -136,4 +191,13 @@ impl Execution<'_> {
         }
         checks
     }
+}
+
+/// A column of one side of the join.
+fn of(table: &str, name: &str) -> Expr {
+    Expr::Column(datafusion::common::Column::new(Some(table), name))
+}
+
+fn is_distinct_from(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), Operator::IsDistinctFrom, Box::new(right)))
 }
