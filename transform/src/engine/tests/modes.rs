@@ -103,6 +103,57 @@ async fn merging_keeps_the_latest_row_of_a_key_wherever_it_lies() {
     }
 }
 
+/// The same rows win, whether they meet in one object, in the table, or the other way round.
+#[tokio::test]
+async fn which_row_wins_does_not_depend_on_what_arrives_first() {
+    let sql = "-- @write: merge\n-- @key: id\n-- @latest_by: at\n-- @delete_when: amount < 0\n-- @partition: day\n\
+        SELECT id, CAST(amount AS DOUBLE) AS amount, note, CAST(at AS TIMESTAMP) AS at, id % 2 AS day FROM raw.t";
+    // Of each key the first row is to win.
+    let pairs = [
+        ("1,2026-11-02,1,a", "1,2026-11-01,9,z"),
+        ("2,2026-11-02,1,a", "2,,9,z"),
+        ("3,2026-11-02,7,a", "3,2026-11-02,6,z"),
+        ("4,2026-11-02,7,", "4,2026-11-02,,z"),
+        ("5,2026-11-02,7,b", "5,2026-11-02,7,"),
+        ("6,,7,b", "6,,7,a"),
+        ("7,2026-11-02,5,a", "7,2026-11-01,-5,a"),
+        ("8,2026-11-02,-5,a", "8,2026-11-01,5,a"),
+        ("9,2026-11-02,5,same", "9,2026-11-02,5,same"),
+    ];
+    let text = |rows: &[&str]| format!("id,at,amount,note\n{}\n", rows.join("\n"));
+    let (winners, losers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let all = [winners.clone(), losers.clone()].concat();
+    let mut outcomes = Vec::new();
+    for objects in [vec![text(&all)], vec![text(&winners), text(&losers)], vec![text(&losers), text(&winners)]] {
+        let mut world = World::new(Kind::Uploads);
+        world.sql = [("sql/out/rows.sql".to_owned(), sql.to_owned())].into();
+        for (number, object) in objects.iter().enumerate() {
+            world.upload(&format!("raw/t/{number}.csv"), object).await;
+            let (_, failed) = world.runs().await;
+            assert!(failed.is_none(), "{failed:?}");
+        }
+        outcomes.push(world.rows("rows").await);
+    }
+    // A deletion is not remembered: a row that comes after it, though older, is new.
+    let revived = outcomes[1].iter().position(|row| row.starts_with("8|")).unwrap();
+    outcomes[1].remove(revived);
+    assert_eq!(
+        outcomes[0],
+        [
+            "1|1.0|a|2026-11-02T00:00:00|1",
+            "2|1.0|a|2026-11-02T00:00:00|0",
+            "3|7.0|a|2026-11-02T00:00:00|1",
+            "4|7.0||2026-11-02T00:00:00|0",
+            "5|7.0|b|2026-11-02T00:00:00|1",
+            "6|7.0|b||0",
+            "7|5.0|a|2026-11-02T00:00:00|1",
+            "9|5.0|same|2026-11-02T00:00:00|1",
+        ]
+    );
+    assert_eq!(outcomes[1], outcomes[0]);
+    assert_eq!(outcomes[2], outcomes[0]);
+}
+
 #[tokio::test]
 async fn without_latest_by_the_later_object_wins() {
     let mut world = World::two_days(Kind::Uploads).await;
