@@ -87,6 +87,32 @@ fn an_arrival_is_planned() {
     assert_eq!(by_url.stdout, project.run(["plan", "--arrival", arrival]).stdout);
 }
 
+/// A join on equal columns spills; one on anything else holds a table, and that is said before the run.
+#[test]
+fn a_plan_knows_what_cannot_spill() {
+    let project = Project::empty();
+    let sized = |name: &str, megabytes: usize| {
+        let line = "1,some text of a row that is not looked at here\n";
+        let rows = line.repeat((megabytes << 20) / line.len());
+        project.write(&format!("data/raw/{name}/1.csv"), format!("id,text\n{rows}"));
+    };
+    sized("events", 1);
+    sized("people", 130);
+    assert_eq!(project.run(["catalog"]).code, 0);
+    let plan = |condition: &str| {
+        let sql =
+            format!("-- @write: overwrite\nSELECT e.id, p.text FROM raw.events e JOIN raw.people p ON {condition}");
+        project.write("sql/marts/met.sql", sql);
+        project.run(["plan", "--memory", "200MB"])
+    };
+    assert_eq!(plan("e.id = p.id").code, 0);
+    let refused = plan("e.id < p.id");
+    assert_eq!(refused.code, 1);
+    for said in ["out-of-memory", "marts.met", "more than the limit", "join on equal columns"] {
+        assert!(refused.stdout.contains(said) || refused.stderr.contains(said), "{said}: {}", refused.stderr);
+    }
+}
+
 #[test]
 fn one_of_them_by_name() {
     let project = shop();

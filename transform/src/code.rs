@@ -150,7 +150,7 @@ codes! {
         "An object that was processed before arrived again with other content, and it cannot be processed as it is.\n\n`@changed_input` says what to do with such objects: `replace` (the default) takes their former rows out and puts the new ones in, `append` adds the new rows to the former ones, `reject` refuses the object with this error. `replace` needs files that say which of their rows came from which object: those written under another setting do not, so that the table must be rebuilt once with `unglue run --full-refresh`."
     // Surroundings.
     OutOfMemory "out-of-memory" Environment
-        "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nRaise `--memory`, or make the query smaller: filter earlier, join the smaller table second."
+        "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nSorts, aggregates and joins on equal columns spill; a join on anything else (`<`, `BETWEEN`, `CROSS JOIN`) holds one of its tables whole. Raise `--memory`, or make the query smaller: filter earlier, join on equal columns."
     DiskFull "disk-full" Environment
         "There is no space left where data or temporary files are written.\n\nThe table is as it was before the run. Free some space and run again."
     PermissionDenied "permission-denied" Environment

@@ -1,16 +1,20 @@
 //! What a run would read, and roughly what it would need: the rows of `unglue plan`.
 
+use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::LogicalPlan;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::due::{due, list};
 use crate::error::Result;
+use crate::execute::HELD_SHARE;
 use crate::ledger::Ledger;
 use crate::plan::Planned;
 use crate::receipt::ReceiptInput;
 use crate::record::Work;
 use crate::runtime::Limits;
+use crate::session;
 use crate::settings::WriteMode;
 use crate::store::DataRoot;
 use crate::table::TableName;
@@ -44,9 +48,9 @@ pub struct PlannedRun {
     pub partition_by: Vec<String>,
     /// Transforms that run before, so that more may be due by then.
     pub after: Vec<TableName>,
-    /// Estimated memory in bytes that cannot spill: the lookup side of joins, buffers of scans and the writer.
+    /// Estimated memory in bytes that is held: the lookup side of joins, buffers of scans and the writer.
     pub estimated_memory: u64,
-    /// Whether the estimate is within the memory limit.
+    /// Whether the estimate is within the memory limit, or what is held can be spilled instead.
     pub fits: bool,
     /// Estimated seconds.
     pub estimated_seconds: f64,
@@ -119,10 +123,23 @@ pub(crate) async fn plan_run(
             lookups += bytes * factor;
         }
     }
-    run.estimated_memory = lookups + MEMORY_PER_CORE * limits.cores as u64;
-    run.fits = run.estimated_memory <= limits.memory as u64;
+    let limit = limits.memory as u64;
+    let can_spill = !holds_whole_tables(&planned.plan);
+    // Joins that would hold more than that are done by sorting.
+    let held = if can_spill && lookups > limit / HELD_SHARE as u64 { 0 } else { lookups };
+    run.estimated_memory = held + MEMORY_PER_CORE * limits.cores as u64;
+    run.fits = can_spill || run.estimated_memory <= limit;
     run.estimated_seconds = FIXED_SECONDS + decoded as f64 / (BYTES_PER_CORE_SECOND * limits.cores as f64);
     let gigabytes = limits.memory as f64 / f64::from(1 << 30);
     run.estimated_dollars = run.estimated_seconds * gigabytes * DOLLARS_PER_GB_SECOND;
     Ok(run)
+}
+
+/// Whether a query joins on something else than equal columns: one side is then held whole, and cannot spill.
+fn holds_whole_tables(plan: &LogicalPlan) -> bool {
+    // Conditions become part of the joins only by this. What cannot be optimised fails at the run, with its reason.
+    let optimized = session::planner().state().optimize(plan);
+    optimized.is_ok_and(|plan| {
+        plan.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.on.is_empty()))).unwrap_or(false)
+    })
 }

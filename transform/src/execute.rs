@@ -91,7 +91,7 @@ pub(crate) enum Way {
 }
 
 /// Joins that hold more than one part in so many of the memory are done by sorting from the start.
-const HELD_SHARE: usize = 2;
+pub(crate) const HELD_SHARE: usize = 2;
 
 /// What an execution gave.
 pub(crate) struct Executed {

@@ -106,8 +106,11 @@ fn text(run: &PlannedRun) -> String {
 fn too_large(run: &PlannedRun) -> Error {
     Error::new(
         Code::OutOfMemory,
-        format!("the lookup tables need about {} of memory, which is more than the limit", bytes(run.estimated_memory)),
+        format!(
+            "the query joins on something else than equal columns, which takes about {} of memory, more than the limit",
+            bytes(run.estimated_memory)
+        ),
     )
     .in_transform(&run.transform)
-    .help("raise `--memory`, or join smaller tables")
+    .help("raise `--memory`, or join on equal columns: those joins spill to disk")
 }
