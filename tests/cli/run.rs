@@ -98,6 +98,7 @@ fn a_plan_knows_what_cannot_spill() {
     };
     sized("events", 1);
     sized("people", 130);
+    project.write("sql/marts/met.sql", "SELECT id FROM raw.events");
     assert_eq!(project.run(["catalog"]).code, 0);
     let plan = |condition: &str| {
         let sql =

@@ -2,13 +2,14 @@
 //!
 //! Batches are gathered into a buffer, whose rows are arranged by partition; then each column is encoded into all open files, the
 //! columns side by side. What is encoded waits in memory, then in temporary files, until a row group of its file is complete.
-//! Where there are more partitions than can be open at a time, the rest of the stream is sorted by partition first.
+//! Where there are more partitions than can be open at a time, the rest of the stream is grouped by partition first.
 
 mod chunk;
 mod columns;
 mod compress;
 mod encodings;
 mod file;
+mod grouped;
 mod resort;
 mod scatter;
 mod spool;
@@ -155,7 +156,7 @@ struct Writer<'a> {
     partitions: Partitions,
     /// Rows of each partition.
     rows: Vec<u64>,
-    /// Whether rows come sorted by partition, from the start or by now.
+    /// Whether rows come one partition after the other, from the start or by now.
     sorted: bool,
     encoder: Encoder,
     /// The open files by their numbers.
@@ -168,7 +169,7 @@ struct Writer<'a> {
     files: Vec<WrittenFile>,
     /// Files begun so far.
     begun: usize,
-    /// The partition of the last rows, where they come sorted.
+    /// The partition of the last rows, where they come one partition after the other.
     last: Option<u32>,
     /// Whether what is encoded takes more memory than there is.
     is_crowded: bool,
@@ -237,10 +238,10 @@ impl<'a> Writer<'a> {
             }
             buffer.push(batch, &numbers);
             if !self.sorted && self.partitions.len() > self.most_open() {
-                stream = self.resort(std::mem::take(&mut buffer), stream).await?;
+                stream = self.regroup(std::mem::take(&mut buffer), stream).await?;
             } else if self.is_full(&buffer) {
                 if self.is_crowded && !self.end_groups().await? {
-                    stream = self.resort(std::mem::take(&mut buffer), stream).await?;
+                    stream = self.regroup(std::mem::take(&mut buffer), stream).await?;
                 } else {
                     self.flush(std::mem::take(&mut buffer)).await?;
                 }
@@ -275,8 +276,8 @@ impl<'a> Writer<'a> {
         buffer.rows() >= BUFFER_ROWS || buffer.bytes() >= (self.limit / BUFFER_SHARE).min(small_file)
     }
 
-    /// What is left of the stream, and rows that were taken from it, sorted by partition.
-    async fn resort(&mut self, buffer: Buffer, rest: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
+    /// What is left of the stream, and rows that were taken from it, one partition after the other.
+    async fn regroup(&mut self, buffer: Buffer, rest: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
         self.sorted = true;
         for number in buffer.numbers() {
             // They come once more.
@@ -285,8 +286,9 @@ impl<'a> Writer<'a> {
         // What the open files have in memory goes to disk, to make room for the sort.
         self.end_groups().await?;
         let columns = self.spec.file_schema.fields().len();
-        resort::sorted(buffer.into_batches(), rest, columns..columns + self.spec.partition_keys, &self.context)
-            .map_err(of_execution)
+        let keys = columns..columns + self.spec.partition_keys;
+        let most = self.spec.max_partitions;
+        grouped::grouped(buffer.into_batches(), rest, &mut self.partitions, keys, most, &self.context).await
     }
 
     /// Begins to encode the rows of a buffer.

@@ -3,6 +3,7 @@
 //! The decoder matches keys exactly and reads one that it does not know as nothing at all, which would lose data in silence.
 
 use bytes::{Bytes, BytesMut};
+use memchr::memchr2;
 
 /// Lowers the ASCII letters of the keys of top-level objects, in a stream of bytes that may be cut anywhere.
 #[derive(Debug, Default)]
@@ -33,8 +34,17 @@ impl KeyFolder {
         let marked = !std::mem::replace(&mut self.started, true) && bytes.starts_with(b"\xEF\xBB\xBF");
         let bytes = if marked { bytes.slice(3..) } else { bytes };
         let mut bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
-        for byte in bytes.iter_mut() {
-            self.step(byte);
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.place == Place::Text {
+                // Most of an object is text, in which only two bytes matter.
+                match memchr2(b'"', b'\\', &bytes[at..]) {
+                    Some(offset) => at += offset,
+                    None => break,
+                }
+            }
+            self.step(&mut bytes[at]);
+            at += 1;
         }
         bytes.freeze()
     }

@@ -1,10 +1,9 @@
-//! Sorting the rest of a result by partition, for results with more partitions than may be open at a time.
+//! Sorting rows by partition, for partitions that are too large to be arranged in memory.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
@@ -13,22 +12,17 @@ use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::stream::EmptyRecordBatchStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
-use futures::{StreamExt, stream};
 
-/// Batches that were taken from a stream, and what is left of it, sorted by some of their columns, on all cores, spilling to
-/// disk where memory does not suffice.
+/// A stream sorted by some of its columns, on all cores, spilling to disk where memory does not suffice.
 pub(super) fn sorted(
-    taken: Vec<RecordBatch>,
-    rest: SendableRecordBatchStream,
+    stream: SendableRecordBatchStream,
     by: Range<usize>,
     context: &Arc<TaskContext>,
 ) -> Result<SendableRecordBatchStream> {
-    let schema = rest.schema();
-    let stream = stream::iter(taken.into_iter().map(Ok)).chain(rest);
-    let stream: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream));
+    let schema = stream.schema();
     let order = by.map(|index| PhysicalSortExpr::new_default(Arc::new(Column::new(schema.field(index).name(), index))));
     let Some(order) = LexOrdering::new(order) else { return Ok(stream) };
     let cores = context.session_config().target_partitions();
@@ -48,7 +42,7 @@ struct Rest {
 
 impl fmt::Debug for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the rest of the result")
+        f.write_str("rows of large partitions")
     }
 }
 

@@ -202,6 +202,6 @@ impl Rows {
 }
 
 /// Bytes of a column's own values: its buffers may be those of a larger one.
-fn size(column: &ArrayRef) -> usize {
+pub(super) fn size(column: &ArrayRef) -> usize {
     column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
 }

@@ -285,6 +285,22 @@ async fn more_partitions_than_can_be_open_are_sorted_and_still_give_one_file_eac
     assert_eq!(sorted(written.read().await), sorted(wanted));
 }
 
+/// Some of the rows that are grouped wait on disk, and one partition is too large to be arranged in memory.
+#[tokio::test]
+async fn a_large_partition_among_many_is_sorted() {
+    let mut wanted = mixed(400, 200);
+    wanted.extend((0..150_000).map(|row| (row, format!("large {row}"), Some("00007".into()))));
+    let settings = Settings { max_partitions: Spanned::unwritten(5000), ..Settings::default() };
+    let written = write_rows(&wanted, 4096, &settings, 64 << 20).await.unwrap();
+    assert!(written.spilled);
+    assert_eq!(written.files.len(), 400, "one file a partition");
+    let sorted = |mut rows: Vec<Row>| {
+        rows.sort_by(|left, right| (&left.2, left.0, &left.1).cmp(&(&right.2, right.0, &right.1)));
+        rows
+    };
+    assert!(sorted(written.read().await) == sorted(wanted), "rows are lost or doubled");
+}
+
 #[tokio::test]
 async fn pages_go_to_disk_where_memory_is_short() {
     let mut state = 1_u64;
