@@ -135,11 +135,12 @@ pub(crate) async fn plan_run(
     Ok(run)
 }
 
-/// Whether a query joins on something else than equal columns: one side is then held whole, and cannot spill.
+/// Whether a query joins on something else than equal columns, or with `NOT IN`: one side is then held whole, and cannot spill.
 fn holds_whole_tables(plan: &LogicalPlan) -> bool {
     // Conditions become part of the joins only by this. What cannot be optimised fails at the run, with its reason.
     let optimized = session::planner().state().optimize(plan);
     optimized.is_ok_and(|plan| {
-        plan.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.on.is_empty()))).unwrap_or(false)
+        plan.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.on.is_empty() || join.null_aware)))
+            .unwrap_or(false)
     })
 }

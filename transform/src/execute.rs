@@ -128,7 +128,9 @@ pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
     let inputs: Vec<Input> = job.listing.values().cloned().chain(target).collect();
     let metas = || inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
     let pinned = PinnedStore::new(Arc::clone(job.root.store()), metas(), Arc::clone(&job.bytes_read));
-    let pinned: Arc<dyn ObjectStore> = Arc::new(ReadAhead::new(Arc::new(pinned), metas(), job.limits.memory));
+    let ahead = surely_read(&job);
+    let ahead = ahead.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
+    let pinned: Arc<dyn ObjectStore> = Arc::new(ReadAhead::new(Arc::new(pinned), ahead, job.limits.memory));
     let mut holding = false;
     let mut outcome = unpanicked(Box::pin(attempt(&job, Arc::clone(&pinned), Joins::Hashed, &mut holding))).await;
     if holding && outcome.as_ref().is_err_and(|error| error.code == Code::OutOfMemory) {
@@ -139,6 +141,19 @@ pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
         Ok(executed) => Ok(executed),
         Err(error) => Err(name_object(error, &pinned, &inputs).await),
     }
+}
+
+/// The inputs of which every object is read: only these may be fetched ahead. Objects that were processed before, and partitions
+/// that are passed over, would be fetched for nothing.
+fn surely_read(job: &Job<'_>) -> Vec<Input> {
+    let arrivals = || due::restrict(job.transform, job.listing.clone(), job.arrivals);
+    let (listing, target) = match &job.way {
+        Way::All | Way::Partitions { also: None } => (job.listing.clone(), None),
+        Way::Arrivals | Way::Partitions { also: Some(_) } | Way::Correct { .. } => (arrivals(), None),
+        Way::Merge { target, all: true } => (job.listing.clone(), target.clone()),
+        Way::Merge { target, all: false } => (arrivals(), target.clone()),
+    };
+    listing.into_values().chain(target).collect()
 }
 
 /// Executes the job once; `holding` says whether the plan joins by holding one side, which cannot spill.

@@ -1,6 +1,6 @@
 //! The rest of a result by partition, for results with more partitions than may be open at a time.
 //!
-//! Rows are dealt out to buckets, each of some partitions; what does not fit into memory waits in temporary files, one a bucket.
+//! Rows are dealt out to buckets, each of some partitions; what does not fit into memory waits in temporary files of each bucket.
 //! A bucket is then small enough to be arranged in memory: each row is copied twice, where a sort of everything would compare and
 //! merge rows many times.
 
@@ -24,6 +24,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::resort;
 use super::scatter::{Partitions, size};
+use crate::failure::of_execution;
 use crate::runtime::WRITER;
 
 const BUCKETS: usize = 64;
@@ -45,7 +46,12 @@ pub(super) async fn grouped(
     most: usize,
     context: &Arc<TaskContext>,
 ) -> crate::error::Result<SendableRecordBatchStream> {
-    let of_execution = crate::failure::of_execution;
+    if by.is_empty() {
+        // There is one partition only.
+        let schema = rest.schema();
+        let rows = stream::iter(taken.into_iter().map(Ok)).chain(rest);
+        return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)));
+    }
     let mut buckets = Buckets::new(&rest.schema(), context);
     let mut taken = taken.into_iter();
     loop {
@@ -57,15 +63,11 @@ pub(super) async fn grouped(
             },
         };
         let numbers = partitions.numbers(&batch.columns()[by.clone()], batch.num_rows())?;
-        if partitions.len() > most {
-            // Nothing will be written: rows only have to be counted.
-            buckets.deal(&batch, &numbers).map_err(of_execution)?;
-            if partitions.len() > most.saturating_add(super::MOST_COUNTED) {
-                break;
-            }
-            continue;
-        }
         buckets.deal(&batch, &numbers).map_err(of_execution)?;
+        // Nothing will be written: rows only have to be counted.
+        if partitions.len() > most.saturating_add(super::MOST_COUNTED) {
+            break;
+        }
     }
     buckets.into_stream(by, Arc::clone(context)).map_err(of_execution)
 }

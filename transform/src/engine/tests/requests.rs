@@ -40,6 +40,26 @@ async fn a_run_costs_one_write_an_input_and_a_few_more() {
     }
 }
 
+/// Objects are read ahead; those that were processed before are not.
+#[tokio::test]
+async fn a_new_object_costs_as_much_beside_many_known_ones() {
+    let mut costs = Vec::new();
+    for known in [1, 60] {
+        let mut world = World::new(Kind::Uploads);
+        world.sql = [("sql/out/rows.sql".to_owned(), COPY.to_owned())].into();
+        for n in 0..known {
+            world.upload(&format!("raw/t/known-{n}.csv"), &format!("id,amount\n{n},1\n")).await;
+        }
+        assert!(world.runs().await.1.is_none());
+        world.upload("raw/t/a-new-one.csv", "id,amount\n7,7\n").await;
+        world.faults.plan(&[]);
+        let before = world.faults.requests();
+        assert_eq!(world.runs().await.0, ["out.rows 1"]);
+        costs.push(world.faults.requests() - before);
+    }
+    assert_eq!(costs[0], costs[1]);
+}
+
 /// What is new is told from two listings, of the source and of the names of the claims: neither inputs nor claims are read.
 #[tokio::test]
 async fn a_hundred_thousand_known_inputs_are_not_read_one_by_one() {
