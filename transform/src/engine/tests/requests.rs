@@ -42,7 +42,7 @@ async fn a_run_costs_one_write_an_input_and_a_few_more() {
 
 /// Objects are read ahead; those that were processed before are not.
 #[tokio::test]
-async fn a_new_object_costs_as_much_beside_many_known_ones() {
+async fn a_new_object_costs_little_more_beside_many_known_ones() {
     let mut costs = Vec::new();
     for known in [1, 60] {
         let mut world = World::new(Kind::Uploads);
@@ -57,7 +57,8 @@ async fn a_new_object_costs_as_much_beside_many_known_ones() {
         assert_eq!(world.runs().await.0, ["out.rows 1"]);
         costs.push(world.faults.requests() - before);
     }
-    assert_eq!(costs[0], costs[1]);
+    // A sample of them is looked at for the schema of the table; 32 would be read ahead.
+    assert!(costs[1] - costs[0] < 20, "{costs:?} requests");
 }
 
 /// What is new is told from two listings, of the source and of the names of the claims: neither inputs nor claims are read.
