@@ -78,3 +78,10 @@ pub use store::{Bucket, DataRoot};
 pub use table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
 pub use transform::{Input, SourceFile, Transform};
 pub use upkeep::{Amount, Collected, Finding, FindingKind, PastRun, RunOutcome};
+
+/// The inner steps of a run, for the benches.
+#[cfg(feature = "testing")]
+pub mod steps {
+    pub use crate::source::steps::read_text;
+    pub use crate::write::steps::{encode, scatter};
+}

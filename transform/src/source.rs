@@ -5,6 +5,8 @@ mod locate;
 mod names;
 mod prune;
 mod records;
+#[cfg(feature = "testing")]
+pub mod steps;
 mod text;
 
 use std::collections::HashMap;

@@ -14,6 +14,8 @@ mod resort;
 mod scatter;
 mod spool;
 mod statistics;
+#[cfg(feature = "testing")]
+pub mod steps;
 mod too_many;
 mod upload;
 

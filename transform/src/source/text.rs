@@ -179,7 +179,7 @@ struct Reading {
 
 impl TextReader {
     /// Batches of the wanted columns of one object.
-    async fn read(
+    pub(super) async fn read(
         self: Arc<Self>,
         store: Arc<dyn ObjectStore>,
         meta: ObjectMeta,

@@ -1,0 +1,4 @@
+//! The AWS side of unglue: events in, the engine called, events and messages out.
+
+pub mod event;
+pub mod glue;
