@@ -121,12 +121,39 @@ pub(crate) enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Put the project where the functions on AWS read it, and switch them to it
+    DeploySql {
+        /// Where they read it: `s3://bucket/prefix`, the output `ProjectLocation` of the stack
+        #[arg(long, value_name = "URL", env = "UNGLUE_PROJECT")]
+        to: String,
+    },
+    /// Give an AWS event to one of the functions, in this process
+    ///
+    /// The function's settings come from the environment, as on Lambda: `UNGLUE_DATA`, `UNGLUE_LANDING`, `UNGLUE_PROJECT`, …
+    Invoke {
+        /// The function
+        function: FunctionChoice,
+        /// File with the event: a batch of a queue, or one message
+        #[arg(value_name = "EVENT.json")]
+        event: PathBuf,
+    },
     /// Say what an error code means and how to mend it
     Explain {
         /// The code; all codes are listed without one
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+}
+
+/// The functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FunctionChoice {
+    /// Objects arrive, the catalog learns of them
+    Catalog,
+    /// The catalog has news, transforms run
+    Transform,
+    /// What happened, told to people
+    Notify,
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]

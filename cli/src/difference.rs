@@ -2,7 +2,7 @@
 
 use transform::{Difference, RowDifference};
 
-use crate::screen::count;
+use handlers::words::count;
 
 /// Rows that are shown; the rest is counted.
 const SHOWN: usize = 20;

@@ -10,6 +10,12 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use transform::{Bucket, Catalog, Code, DataRoot, EmbeddedCatalog, Engine, Error, Limits, Result, Stamp};
 
+use handlers::functions::{Callable, Role};
+use handlers::glue::{self, GlueCatalog};
+use handlers::settings::{Place, Settings};
+use handlers::wiring::{self, Wiring};
+use handlers::{http, start};
+
 use crate::args::{Args, CatalogChoice};
 use crate::memory;
 
@@ -28,14 +34,31 @@ pub(crate) fn init_logging() {
 }
 
 /// The engine for the arguments.
-pub(crate) fn engine(args: &Args) -> Result<Engine> {
+pub(crate) async fn engine(args: &Args) -> Result<Engine> {
+    let limits = limits(args)?;
     if args.catalog == CatalogChoice::Glue {
-        return Err(Error::new(Code::NotSupported, "the Glue catalog is not built into this version")
-            .help("use `--catalog embedded`"));
+        let place = Place::parse("--data", &args.data)?;
+        let sdk = http::config().await;
+        // The catalog's tables may lie in any bucket that the credentials allow.
+        let root = DataRoot::new(wiring::bucket(&sdk, None), wiring::path(&place)?);
+        return Ok(Engine::new(root, Arc::new(GlueCatalog::new(glue::client(&sdk))), limits));
     }
     let root = data_root(&args.data)?;
     let catalog: Arc<dyn Catalog> = Arc::new(EmbeddedCatalog::new(root.clone()));
-    Ok(Engine::new(root, catalog, limits(args)?))
+    Ok(Engine::new(root, catalog, limits))
+}
+
+/// One of the functions in this process, with the settings that it would have on Lambda.
+pub(crate) async fn function(role: Role) -> Result<Callable> {
+    let settings = Settings::read(|name| env::var(name).ok())?;
+    let limits = start::limits(&settings);
+    Callable::new(role, &Wiring::new(settings, http::config().await, limits))
+}
+
+/// A place on S3, with the store that has it.
+pub(crate) async fn place(argument: &str, url: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
+    let place = Place::parse(argument, url)?;
+    Ok((wiring::bucket(&http::config().await, None).store, wiring::path(&place)?))
 }
 
 /// This invocation.

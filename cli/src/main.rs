@@ -4,7 +4,6 @@ mod args;
 mod diagnostic;
 mod difference;
 mod edge;
-mod folder;
 mod memory;
 mod progress;
 mod screen;

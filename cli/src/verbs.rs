@@ -2,11 +2,13 @@
 
 mod catalog;
 mod check;
+mod deploy_sql;
 mod doctor;
 mod explain;
 mod gc;
 mod history;
 mod init;
+mod invoke;
 mod plan;
 mod run;
 mod test;
@@ -45,6 +47,8 @@ pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict
         Verb::History { names, limit, run } => history::history(args, names, *limit, run.as_deref(), screen).await,
         Verb::Doctor { names, repair } => doctor::doctor(args, names, *repair, screen).await,
         Verb::Gc { names, older_than, dry_run } => gc::gc(args, names, *older_than, *dry_run, screen).await,
+        Verb::DeploySql { to } => deploy_sql::deploy_sql(args, to, screen).await,
+        Verb::Invoke { function, event } => invoke::invoke(*function, event, screen).await,
         Verb::Explain { code } => explain::explain(code.as_deref(), screen),
     }
 }

@@ -14,11 +14,20 @@ use crate::explain;
 use crate::output::Output;
 
 /// Codes that cannot be provoked from outside, or only by luck, each with the reason.
-const UNPROVOKED: [(&str, &str); 4] = [
+const UNPROVOKED: [(&str, &str); 10] = [
+    ("catalog-refused", "needs the Glue Data Catalog"),
+    ("catalog-unavailable", "needs the Glue Data Catalog"),
+    ("unsupported-table", "needs the Glue Data Catalog: the embedded one has no such tables"),
+    (
+        "bad-event",
+        "needs a message of a queue, which the program does not receive; the tests of the handlers provoke it",
+    ),
     ("conflict", "needs two processes that change one table in the same moment, several times in a row"),
     ("internal", "is a defect; one that is known is mended instead"),
     ("object-changed", "needs an object to be replaced between the listing and the reading of one run"),
     ("object-gone", "needs an object to be deleted between the listing and the reading of one run"),
+    ("time-over", "needs a function with a deadline"),
+    ("unannounced", "needs an event bus, a topic or a queue: the functions have them, the program has not"),
 ];
 
 /// Compares the output with the snapshot of a code. It must have that error, and no other.

@@ -101,7 +101,7 @@ impl ClaimName {
 }
 
 /// 32 hexadecimal digits that stand for a list of texts.
-pub(crate) fn digest(parts: &[&str]) -> String {
+pub fn digest(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_le_bytes());

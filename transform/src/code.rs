@@ -134,6 +134,8 @@ codes! {
         "A partition's value cannot be read as the type of its column, or a partition folder has other keys than the table.\n\nRename the folder, or change the type of the partition column in the catalog."
     UnreadableTable "unreadable-table" Data
         "Nothing can be told about a folder's format: its objects are of several formats, of none that is known, or without a single row.\n\nThe message lists the objects."
+    UnsupportedTable "unsupported-table" Data
+        "A table of the catalog cannot be read: it is a view, or its objects are encoded in a way that is not known, or its definition lacks something.\n\nThe message names the property. Tables of Parquet, of JSON lines and of CSV with a header line can be read. Correct the definition, or have the query read another table."
     MisplacedObject "misplaced-object" Data
         "An object or a folder of the data folder belongs to no table.\n\nThe objects of a table lie in `<database>/<table>/` or in folders below it. Names are lower-case letters, digits and `_`, and begin with a letter; what begins with `_` or `.` is not looked at."
     TooManyPartitions "too-many-partitions" Data
@@ -148,6 +150,8 @@ codes! {
         "An object was deleted before it could be read.\n\nNothing was written. The next run goes on without it."
     ChangedInput "changed-input" Data
         "An object that was processed before arrived again with other content, and it cannot be processed as it is.\n\n`@changed_input` says what to do with such objects: `replace` (the default) takes their former rows out and puts the new ones in, `append` adds the new rows to the former ones, `reject` refuses the object with this error. `replace` needs files that say which of their rows came from which object: those written under another setting do not, so that the table must be rebuilt once with `unglue run --full-refresh`."
+    BadEvent "bad-event" Data
+        "A message of a queue or a bus is not one that unglue understands, or it is about a bucket or an account that is not configured.\n\nUnderstood are the events of S3 that EventBridge sends, S3 notifications (versions 2.x), either of them also wrapped by SNS, the state changes of Glue crawlers, and unglue's own events. Anything else is set aside after one try: no retry would make it understood, and nothing was read or written. Correct the rule, the notification or the program that sends it; what should have been processed is sent again with `unglue replay`, or from the dead-letter queue."
     // Surroundings.
     OutOfMemory "out-of-memory" Environment
         "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nSorts, aggregates and joins on equal columns spill; a join on anything else (`<`, `BETWEEN`, `CROSS JOIN`) holds one of its tables whole. Raise `--memory`, or make the query smaller: filter earlier, join on equal columns."
@@ -161,6 +165,14 @@ codes! {
         "The storage did not do what was asked, after several tries.\n\nNothing half-written is visible. Run again; if it stays, the message of the storage says more."
     Conflict "conflict" Retry
         "Another process changed the same thing at the same time.\n\nNothing is lost. Run again."
+    CatalogUnavailable "catalog-unavailable" Retry
+        "The catalog's service did not do what was asked, after several tries: it did not answer in time, had a fault of its own, or allows no more requests at the moment.\n\nNothing half-written is visible. Run again; if it stays, the message of the service says more."
+    CatalogRefused "catalog-refused" Environment
+        "The catalog's service does not take a request: what it was given is not valid for it, or a quota of the account is used up.\n\nThe message is the service's own. Correct what it names, or have the quota raised."
+    TimeOver "time-over" Retry
+        "The time that a function is given was over before its work was through.\n\nNothing of the run is visible, and it is begun anew. If it happens again and again, give the function more time or memory, or send fewer objects at a time."
+    Unannounced "unannounced" Retry
+        "A message could not be handed over: the event bus, the topic or a queue did not take it, after several tries.\n\nWhat was written is visible. The message is sent again with the next try; if it stays, the service's own words say more."
     CatalogDamaged "catalog-damaged" Environment
         "A file of the embedded catalog or the ledger cannot be understood.\n\nIt was changed by hand, or written by a newer version. Restore it, or update the program."
     Usage "usage" Environment

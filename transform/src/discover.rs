@@ -108,12 +108,27 @@ impl TableChange {
 /// What the storage or the catalog cannot do. What is wrong with one table's objects is a finding, and other tables go on.
 pub(crate) async fn discover(root: &DataRoot, catalog: &dyn Catalog, produced: &Produced) -> Result<Discovery> {
     let survey = survey::tables(root, &produced.names).await?;
-    let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
+    let discovery = discover_tables(root, catalog, survey.tables, produced).await?;
+    Ok(Discovery { findings: survey.findings, ..discovery })
+}
+
+/// The same for some tables of the data folder.
+///
+/// # Errors
+/// As [`discover`].
+pub(crate) async fn discover_tables(
+    root: &DataRoot,
+    catalog: &dyn Catalog,
+    names: impl IntoIterator<Item = TableName>,
+    produced: &Produced,
+) -> Result<Discovery> {
+    let names = names.into_iter().filter(|name| !produced.names.contains(name));
+    let tables: Vec<Option<TableChange>> = futures::stream::iter(names)
         .map(|name| update(root, catalog, name, produced))
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;
-    Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: survey.findings })
+    Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: Vec::new() })
 }
 
 /// What [`discover`] would do; nothing is written.

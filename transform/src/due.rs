@@ -31,6 +31,8 @@ pub(crate) struct Due {
     pub(crate) runs: Vec<(Work, Vec<Arriving>)>,
     /// Objects that a run may not process, with the reason: [`Code::ChangedInput`].
     pub(crate) refused: Vec<Error>,
+    /// Runs that have objects which were asked for, or former versions of them, and did not end.
+    pub(crate) open: BTreeSet<String>,
 }
 
 /// Lists every table that the query reads.
@@ -48,7 +50,8 @@ pub(crate) async fn list(root: &DataRoot, catalog: &dyn Catalog, transform: &Tra
 
 /// What is due for a transform that writes in some mode.
 ///
-/// `version` is the newest version of the table from before the inputs were listed, `basis` the last rebuild.
+/// `version` is the newest version of the table from before the inputs were listed, `basis` the last rebuild; `only` are the
+/// arrivals of the driving table that are asked for, where it is not all of them.
 pub(crate) async fn due(
     ledger: &Ledger,
     transform: &Transform,
@@ -56,6 +59,7 @@ pub(crate) async fn due(
     listing: &Listing,
     version: u64,
     basis: Option<&Basis>,
+    only: Option<&BTreeSet<String>>,
 ) -> Result<Due> {
     let fingerprint = fingerprint(transform, write, listing);
     let driving = transform.driving.as_ref().and_then(|driving| listing.get(driving));
@@ -73,7 +77,7 @@ pub(crate) async fn due(
     match driving {
         _ if write != WriteMode::Overwrite && !is_driven => Ok(Due::default()),
         Some(driving) if up_to_date && write != WriteMode::Overwrite => {
-            arrived(ledger, transform, write, driving, basis).await
+            arrived(ledger, transform, write, driving, basis, only).await
         }
         _ if up_to_date => Ok(Due::default()),
         _ => everything(ledger, transform, write, listing, version).await,
@@ -96,7 +100,7 @@ pub(crate) async fn everything(
         .map(|arrival| arriving(&claims, arrival))
         .collect();
     let rebuild = Rebuild { version, fingerprint: fingerprint(transform, write, listing) };
-    Ok(Due { runs: vec![(Work::Rebuild(rebuild), inputs)], refused: Vec::new() })
+    Ok(Due { runs: vec![(Work::Rebuild(rebuild), inputs)], ..Due::default() })
 }
 
 /// Whether a run's inputs are objects of this table: of the driving table where arrivals are claimed, of all otherwise.
@@ -119,21 +123,35 @@ async fn arrived(
     write: WriteMode,
     driving: &Input,
     basis: Option<&Basis>,
+    only: Option<&BTreeSet<String>>,
 ) -> Result<Due> {
     let claims = ledger.claims().await?;
     let changed_input = transform.settings.changed_input.value;
-    let (mut new, mut changed, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-    let vanished = vanished(ledger, driving, &claims).await?;
+    let (mut new, mut changed, mut refused, mut open) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
+    let vanished = if only.is_some() { Vec::new() } else { vanished(ledger, driving, &claims).await? };
     for arrival in driving.arrivals().map(AsRef::as_ref).chain(&vanished) {
+        if only.is_some_and(|only| !only.contains(&arrival.object)) {
+            continue;
+        }
         let id = ArrivalId::of(arrival);
         if claims.is_newest(&id) {
+            if only.is_some() {
+                match asked_again(ledger, arriving(&claims, arrival)).await? {
+                    Again::Open(run_id) => drop(open.insert(run_id)),
+                    Again::LeftOut(again) => new.push(again),
+                    Again::Through => {}
+                }
+            }
             continue;
         }
         let earlier = formers(ledger, claims.replaced_by(&id), basis).await?;
         let processed = earlier.iter().any(|former| matches!(former, Former::Read(_)));
-        let under_way = earlier.iter().any(|former| matches!(former, Former::UnderWay));
+        let under_way: Vec<&String> = earlier.iter().filter_map(Former::run_under_way).collect();
+        if only.is_some() {
+            open.extend(under_way.iter().filter(|run_id| !run_id.is_empty()).map(|run_id| (*run_id).clone()));
+        }
         match changed_input {
-            _ if under_way => {}
+            _ if !under_way.is_empty() => {}
             ChangedInput::Reject if processed => refused.push(refusal(arrival)),
             ChangedInput::Replace if processed && write == WriteMode::Append => {
                 changed.push(arriving(&claims, arrival))
@@ -142,17 +160,45 @@ async fn arrived(
         }
     }
     let runs = [new, changed].into_iter().filter(|inputs| !inputs.is_empty());
-    Ok(Due { runs: runs.map(|inputs| (Work::Arrivals, inputs)).collect(), refused })
+    Ok(Due { runs: runs.map(|inputs| (Work::Arrivals, inputs)).collect(), refused, open })
+}
+
+/// What became of an arrival that was claimed, and is asked for once more.
+enum Again {
+    /// The run that has it did not end.
+    Open(String),
+    /// The run that had it has left it out, because it could not be read: it is to be claimed anew.
+    LeftOut(Arriving),
+    Through,
+}
+
+async fn asked_again(ledger: &Ledger, claimed: Arriving) -> Result<Again> {
+    Ok(match ledger.run_of(&claimed.claim_name()).await? {
+        Some((run_id, None)) => Again::Open(run_id),
+        Some((_, Some(Done::Succeeded { receipt }))) if !receipt.inputs.contains(&claimed.input) => {
+            Again::LeftOut(Arriving { generation: claimed.generation + 1, ..claimed })
+        }
+        _ => Again::Through,
+    })
 }
 
 /// What became of a former version of an arrival.
 pub(crate) enum Former {
-    /// It is still being processed.
-    UnderWay,
+    /// It is still being processed, by this run; without a name where the claim was removed just now.
+    UnderWay(String),
     /// It was never read: it was replaced or deleted before.
     Unread,
     /// Its rows may be in the table; if it is known where, then in the partitions of this receipt.
     Read(Option<Box<Receipt>>),
+}
+
+impl Former {
+    fn run_under_way(&self) -> Option<&String> {
+        match self {
+            Self::UnderWay(run_id) => Some(run_id),
+            Self::Unread | Self::Read(_) => None,
+        }
+    }
 }
 
 /// What became of the former versions that claims were made for. A rebuild has read all inputs, whoever had claimed them.
@@ -164,7 +210,8 @@ pub(crate) async fn formers<'a>(
     stream::iter(claims.collect::<Vec<_>>())
         .map(|claim| async move {
             let receipt = match ledger.run_of(claim).await? {
-                None | Some((_, None)) => return Ok(Former::UnderWay),
+                None => return Ok(Former::UnderWay(String::new())),
+                Some((run_id, None)) => return Ok(Former::UnderWay(run_id)),
                 Some((_, Some(Done::Succeeded { receipt }))) => {
                     Some(receipt).filter(|receipt| receipt.inputs.iter().any(|i| ArrivalId::of(i) == claim.arrival))
                 }

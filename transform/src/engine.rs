@@ -3,10 +3,11 @@
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 
 use crate::arrival::digest;
 use crate::catalog::Catalog;
@@ -46,6 +47,27 @@ impl Stamp {
     }
 }
 
+/// What an invocation is asked to do.
+#[derive(Debug, Clone)]
+pub enum Asked {
+    /// What is due: all that is new, and all that was begun.
+    Due,
+    /// To rebuild each table from all of its source, also where nothing is new.
+    Rebuild,
+    /// To process what arrived in some tables. Of a transform that processes new objects only, nothing else is touched: neither
+    /// other objects nor runs of other workers. An object that cannot be read is left out of a run with others, which goes through.
+    Arrived(BTreeMap<TableName, Arrived>),
+}
+
+/// What arrived in a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrived {
+    /// These objects, by their URLs.
+    Objects(BTreeSet<String>),
+    /// Whatever is new.
+    Anything,
+}
+
 /// What happens while transforms run.
 #[derive(Debug, Clone)]
 pub enum Progress {
@@ -67,6 +89,12 @@ pub enum Progress {
     },
 }
 
+/// Tells others of a run.
+///
+/// It is called once readers see what the run wrote, and before the ledger has the run as done: if it fails, or the process dies, the
+/// run stays open, is carried on by whoever comes next, and is announced again. So that each run is announced at least once.
+pub type Announce = Arc<dyn Fn(Receipt) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
 /// What became of a transform in one invocation.
 #[derive(Debug)]
 pub struct Outcome {
@@ -79,17 +107,24 @@ pub struct Outcome {
 }
 
 /// The verbs over one data folder and catalog.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engine {
     root: DataRoot,
     catalog: Arc<dyn Catalog>,
     limits: Limits,
+    announce: Option<Announce>,
 }
 
 impl Engine {
     /// An engine.
     pub fn new(root: DataRoot, catalog: Arc<dyn Catalog>, limits: Limits) -> Self {
-        Self { root, catalog, limits }
+        Self { root, catalog, limits, announce: None }
+    }
+
+    /// The same, which tells of every run.
+    #[must_use]
+    pub fn announcing(self, announce: Announce) -> Self {
+        Self { announce: Some(announce), ..self }
     }
 
     /// The catalog.
@@ -111,6 +146,14 @@ impl Engine {
     /// Those of storage and catalog.
     pub async fn discover(&self, project: &Project) -> Result<Discovery> {
         discover::discover(&self.root, self.catalog(), &self.produced(project)).await
+    }
+
+    /// Brings the catalog up to date with some tables of the data folder; the others are not looked at.
+    ///
+    /// # Errors
+    /// Those of storage and catalog.
+    pub async fn discover_tables(&self, project: &Project, names: BTreeSet<TableName>) -> Result<Discovery> {
+        discover::discover_tables(&self.root, self.catalog(), names, &self.produced(project)).await
     }
 
     /// What the project's transforms write: no source.
@@ -154,15 +197,13 @@ impl Engine {
         Ok(runs)
     }
 
-    /// Runs what is due of the named transforms, in dependency order. One that reads from a failed one is not run.
-    ///
-    /// With `full_refresh`, each table is rebuilt from all of its source, also where nothing is new.
+    /// Runs what is asked of the named transforms, in dependency order. One that reads from a failed one is not run.
     pub async fn run(
         &self,
         project: &Project,
         checked: &Checked,
         names: &BTreeSet<TableName>,
-        full_refresh: bool,
+        asked: &Asked,
         stamp: &Stamp,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Vec<Outcome> {
@@ -191,12 +232,14 @@ impl Engine {
                 root: &self.root,
                 catalog: self.catalog(),
                 limits: &self.limits,
+                announce: self.announce.as_ref(),
                 transform,
                 planned,
-                full_refresh,
+                asked,
                 stamp,
                 progress,
                 ledger: Ledger::new(self.root.clone(), &target),
+                unreadable: Mutex::default(),
             };
             let runs = runner.run().await;
             if runs.iter().any(Result::is_err) {

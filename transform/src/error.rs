@@ -66,6 +66,20 @@ impl Error {
         Self { code, message: message.into(), at: None, object: None, transform: None, help: None, source: None }
     }
 
+    /// The same error once more, without what another library said: one failure may be told in several places.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            code: self.code,
+            message: self.message.clone(),
+            at: self.at.clone(),
+            object: self.object.clone(),
+            transform: self.transform.clone(),
+            help: self.help.clone(),
+            source: None,
+        }
+    }
+
     /// Adds the position in the project.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {

@@ -98,7 +98,7 @@ pub(crate) async fn plan_run(
     let number = ledger.newest_version().await?;
     let version = ledger.version(number).await?;
     let basis = version.as_ref().and_then(|version| version.basis.as_ref());
-    let due = due(&ledger, transform, planned.write, &listing, number, basis).await?;
+    let due = due(&ledger, transform, planned.write, &listing, number, basis, None).await?;
     if let Some(refused) = due.refused.into_iter().next() {
         return Err(refused);
     }

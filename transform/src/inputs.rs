@@ -154,7 +154,7 @@ fn belongs(root: &DataRoot, meta: ObjectMeta, locations: &HashMap<Path, Partitio
 }
 
 /// A URL as the ledger and receipts name it: relative inside the data folder, so that the folder can be moved.
-fn short(root: &DataRoot, url: &str) -> String {
+pub(crate) fn short(root: &DataRoot, url: &str) -> String {
     root.relative(url).unwrap_or(url).to_owned()
 }
 

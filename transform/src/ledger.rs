@@ -115,7 +115,7 @@ impl Ledger {
     pub(crate) async fn commit(&self, run_id: &str) -> Result<Option<Commit>> {
         Ok(match self.decision(run_id).await? {
             Some(Decision::Commit(commit)) => Some(*commit),
-            Some(Decision::Abandon) | None => None,
+            Some(Decision::Abandon { .. }) | None => None,
         })
     }
 

@@ -54,14 +54,15 @@ mod transform;
 mod upkeep;
 mod write;
 
+pub use arrival::digest;
 pub use case::{Case, CaseOutcome, Difference, ExpectedAt, KnownColumns, RowDifference, Tested, cases, known_columns};
 #[cfg(any(test, feature = "testing"))]
 pub use catalog::contract::contract as catalog_contract;
-pub use catalog::{Catalog, EmbeddedCatalog};
+pub use catalog::{Catalog, EmbeddedCatalog, PartitionCondition, PartitionFilter, PartitionTest};
 pub use check::Checked;
 pub use code::{Code, Kind};
 pub use discover::{Discovery, TableChange};
-pub use engine::{Engine, Outcome, Progress, Stamp};
+pub use engine::{Announce, Arrived, Asked, Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use estimate::PlannedRun;
 pub use hive::HiveType;
@@ -74,7 +75,7 @@ pub use safety::{Crossing, Reason, Unsafe, incremental};
 pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };
-pub use store::{Bucket, DataRoot};
+pub use store::{Bucket, DataRoot, storage};
 pub use table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
 pub use transform::{Input, SourceFile, Transform};
 pub use upkeep::{Amount, Collected, Finding, FindingKind, PastRun, RunOutcome};

@@ -14,6 +14,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::catalog::Catalog;
 use crate::code::Code;
+use crate::engine::Announce;
 use crate::error::{Error, Result};
 use crate::inputs::version_folder;
 use crate::ledger::Ledger;
@@ -32,6 +33,7 @@ pub(crate) struct Publisher<'a> {
     pub(crate) root: &'a DataRoot,
     pub(crate) catalog: &'a dyn Catalog,
     pub(crate) ledger: &'a Ledger,
+    pub(crate) announce: Option<&'a Announce>,
     pub(crate) target: &'a TableName,
 }
 
@@ -103,7 +105,11 @@ impl Publisher<'_> {
         Ok(Stage::new(self.root.clone(), self.ledger.staging_folder(run_id)?))
     }
 
+    /// Tells of a run that readers see, and records its end.
     async fn succeed(&self, run_id: &str, commit: &Commit) -> Result<Done> {
+        if let Some(announce) = self.announce {
+            announce(commit.receipt.clone()).await?;
+        }
         let done = Done::Succeeded { receipt: Box::new(commit.receipt.clone()) };
         self.end(run_id, done).await
     }

@@ -75,6 +75,13 @@ impl Intent {
     pub(crate) fn successor(&self) -> Self {
         Self { run_id: successor(&self.run_id), ..self.clone() }
     }
+
+    /// The successor without one of the inputs, by its name; `None` if nothing would be left, or it is not among them.
+    pub(crate) fn without(&self, object: &str) -> Option<Self> {
+        let mut rest = self.successor();
+        rest.inputs.retain(|arriving| arriving.input.object != object);
+        (!rest.inputs.is_empty() && rest.inputs.len() < self.inputs.len()).then_some(rest)
+    }
 }
 
 /// `20261123t020000z-0123456789ab` is followed by `…-0123456789ab-2`, that by `…-3`.
@@ -101,7 +108,11 @@ pub(crate) enum Decision {
     /// Its outcome is to be made visible.
     Commit(Box<Commit>),
     /// It has nothing to do: whoever is still at it must stop.
-    Abandon,
+    Abandon {
+        /// What is left of it: the run goes on without the inputs that cannot be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rest: Option<Box<Intent>>,
+    },
 }
 
 /// The commit record: all that is needed to make the run's outcome visible.

@@ -3,21 +3,22 @@
 mod claiming;
 mod way;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use object_store::path::Path;
 
 use crate::base::{Base, Target, location, unused};
 use crate::catalog::Catalog;
-use crate::code::Code;
+use crate::code::{Code, Kind};
 use crate::commit;
 use crate::due::{self, Due, Listing};
-use crate::engine::{Progress, Stamp};
+use crate::engine::{Announce, Arrived, Asked, Progress, Stamp};
 use crate::error::{Error, Result};
 use crate::execute::{Job, Way, execute};
-use crate::inputs::Input;
+use crate::inputs::{Input, short};
 use crate::ledger::Ledger;
 use crate::plan::Planned;
 use crate::publish::Publisher;
@@ -38,14 +39,16 @@ pub(crate) struct Runner<'a> {
     pub(crate) root: &'a DataRoot,
     pub(crate) catalog: &'a dyn Catalog,
     pub(crate) limits: &'a Limits,
+    pub(crate) announce: Option<&'a Announce>,
     pub(crate) transform: &'a Transform,
     /// As checked against the catalog before the run.
     pub(crate) planned: &'a Planned,
-    /// Rebuild the table, also where nothing is new.
-    pub(crate) full_refresh: bool,
+    pub(crate) asked: &'a Asked,
     pub(crate) stamp: &'a Stamp,
     pub(crate) progress: &'a (dyn Fn(Progress) + Send + Sync),
     pub(crate) ledger: Ledger,
+    /// What was wrong with inputs that runs were continued without.
+    pub(crate) unreadable: Mutex<Vec<Error>>,
 }
 
 impl Runner<'_> {
@@ -54,25 +57,44 @@ impl Runner<'_> {
         if let Err(error) = self.can_be_rebuilt().await {
             return vec![Err(self.name(error))];
         }
-        let mut outcomes = Vec::new();
-        match self.ledger.open_runs().await {
-            Ok(open) => {
-                for run_id in open {
-                    outcomes.extend(self.carry_on(&run_id).await.transpose());
-                }
-            }
+        let open = match self.objects() {
+            // Other runs are those of other workers, who are at them.
+            Some(_) => Ok(Vec::new()),
+            None => self.ledger.open_runs().await,
+        };
+        let mut outcomes = match open {
+            Ok(open) => self.carry_all_on(&open).await,
             Err(error) => return vec![Err(self.name(error))],
-        }
+        };
         // A rebuild reads the inputs of a run that is still open, too: that one must not add them once more afterwards.
-        if !(self.full_refresh && outcomes.iter().any(Result::is_err)) {
+        if !(matches!(self.asked, Asked::Rebuild) && outcomes.iter().any(Result::is_err)) {
             outcomes.extend(self.run_due().await);
         }
+        let unreadable = std::mem::take(&mut *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner));
+        outcomes.extend(unreadable.into_iter().map(Err));
         outcomes.into_iter().map(|outcome| outcome.map_err(|error| self.name(error))).collect()
+    }
+
+    /// The objects of the driving table that are to be processed, and no others; as the ledger names them.
+    fn objects(&self) -> Option<BTreeSet<String>> {
+        let (Asked::Arrived(tables), Some(driving)) = (self.asked, &self.transform.driving) else { return None };
+        match tables.get(driving) {
+            Some(Arrived::Objects(urls)) => Some(urls.iter().map(|url| short(self.root, url)).collect()),
+            Some(Arrived::Anything) | None => None,
+        }
+    }
+
+    async fn carry_all_on(&self, open: &[String]) -> Vec<Result<Receipt>> {
+        let mut outcomes = Vec::new();
+        for run_id in open {
+            outcomes.extend(self.carry_on(run_id).await.transpose());
+        }
+        outcomes
     }
 
     /// A rebuild that is refused must not be begun: it would be carried on for ever after.
     async fn can_be_rebuilt(&self) -> Result<()> {
-        if !self.full_refresh {
+        if !matches!(self.asked, Asked::Rebuild) {
             return Ok(());
         }
         match self.catalog.table(&self.transform.target).await? {
@@ -83,19 +105,33 @@ impl Runner<'_> {
 
     /// Names the transform, and the object by its URL.
     fn name(&self, error: Error) -> Error {
+        let url = self.object_of(&error);
         let mut error = error.in_transform(&self.transform.target);
-        if let Some(place) = &mut error.object
-            && !place.object.contains("://")
-            && let Ok(path) = Path::parse(&place.object)
-        {
-            let inside = path.prefix_matches(self.root.prefix());
-            place.object = if inside { self.root.url(&path) } else { self.root.absolute(&place.object) };
+        if let (Some(place), Some(url)) = (&mut error.object, url) {
+            place.object = url;
         }
         error
     }
 
+    /// The URL of the object that an error is about.
+    fn object_of(&self, error: &Error) -> Option<String> {
+        let object = &error.object.as_ref()?.object;
+        if object.contains("://") {
+            return Some(object.clone());
+        }
+        let path = Path::parse(object).ok()?;
+        let inside = path.prefix_matches(self.root.prefix());
+        Some(if inside { self.root.url(&path) } else { self.root.absolute(object) })
+    }
+
     fn publisher(&self) -> Publisher<'_> {
-        Publisher { root: self.root, catalog: self.catalog, ledger: &self.ledger, target: &self.transform.target }
+        Publisher {
+            root: self.root,
+            catalog: self.catalog,
+            ledger: &self.ledger,
+            announce: self.announce,
+            target: &self.transform.target,
+        }
     }
 
     async fn carry_on(&self, run_id: &str) -> Result<Option<Receipt>> {
@@ -118,8 +154,11 @@ impl Runner<'_> {
     async fn follow(&self, run_id: &str, decision: Decision) -> Result<Done> {
         match decision {
             Decision::Commit(commit) => self.publisher().roll_forward(run_id, *commit).await,
-            Decision::Abandon => {
-                let done = Done::Superseded { successor: None };
+            Decision::Abandon { rest } => {
+                if let Some(rest) = &rest {
+                    self.ledger.put_intent(rest).await?;
+                }
+                let done = Done::Superseded { successor: rest.map(|rest| rest.run_id) };
                 self.ledger.put_done(run_id, &done).await?;
                 Ok(done)
             }
@@ -128,11 +167,22 @@ impl Runner<'_> {
 
     /// Runs what is due; objects that are refused are errors beside the runs.
     async fn run_due(&self) -> Vec<Result<Receipt>> {
-        let due = match self.due().await {
+        let mut outcomes = Vec::new();
+        let mut due = match self.due().await {
             Ok(due) => due,
             Err(error) => return vec![Err(error)],
         };
-        let mut outcomes: Vec<Result<Receipt>> = due.refused.into_iter().map(Err).collect();
+        if !due.open.is_empty() {
+            outcomes = self.carry_all_on(&due.open.into_iter().collect::<Vec<_>>()).await;
+            due = match self.due().await {
+                Ok(due) => due,
+                Err(error) => {
+                    outcomes.push(Err(error));
+                    return outcomes;
+                }
+            };
+        }
+        outcomes.extend(due.refused.into_iter().map(Err));
         for (index, (work, inputs)) in due.runs.into_iter().enumerate() {
             let run_id = self.stamp.run_id(&self.transform.target, index);
             let intent = Intent { run_id, work, at: self.stamp.at, inputs };
@@ -146,10 +196,10 @@ impl Runner<'_> {
         let base = Base::find(&self.publisher()).await?;
         let listing = due::list(self.root, self.catalog, self.transform).await?;
         let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
-        if self.full_refresh {
+        if matches!(self.asked, Asked::Rebuild) {
             return due::everything(ledger, transform, write, &listing, base.number).await;
         }
-        due::due(ledger, transform, write, &listing, base.number, base.basis()).await
+        due::due(ledger, transform, write, &listing, base.number, base.basis(), self.objects().as_ref()).await
     }
 
     async fn begin(&self, intent: Intent) -> Result<Option<Receipt>> {
@@ -160,7 +210,11 @@ impl Runner<'_> {
     /// Does a run's work, under one successor after the other as long as it is overtaken by other versions of the table.
     async fn pursue(&self, mut intent: Intent) -> Result<Option<Receipt>> {
         for _ in 0..ATTEMPTS {
-            match self.attempt(intent).await? {
+            let attempted = match self.attempt(intent.clone()).await {
+                Err(error) => self.go_on_without(&intent, error).await?,
+                attempted => attempted?,
+            };
+            match attempted {
                 Done::Succeeded { receipt } => return Ok(Some(*receipt)),
                 Done::Superseded { successor: None } => return Ok(None),
                 Done::Superseded { successor: Some(next) } => match self.ledger.intent(&next).await? {
@@ -170,6 +224,21 @@ impl Runner<'_> {
             }
         }
         Err(Error::new(Code::Conflict, "other runs change the table all the time").help("run again"))
+    }
+
+    /// Continues a run without an input that cannot be read, where it was asked for single objects: whoever asked is told, and
+    /// the others need not wait until it is mended.
+    async fn go_on_without(&self, intent: &Intent, error: Error) -> Result<Done> {
+        let can_go_on = error.kind() == Kind::Data
+            && self.objects().is_some()
+            && intent.work == Work::Arrivals
+            && self.planned.write != WriteMode::OverwritePartitions;
+        let object = self.object_of(&error).filter(|_| can_go_on);
+        let Some(rest) = object.and_then(|url| intent.without(&short(self.root, &url))) else { return Err(error) };
+        let decision = self.ledger.decide(&intent.run_id, Decision::Abandon { rest: Some(Box::new(rest)) }).await?;
+        let done = self.follow(&intent.run_id, decision).await?;
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+        Ok(done)
     }
 
     /// One attempt at a run, from the state of the table as it is now.
@@ -223,7 +292,7 @@ impl Runner<'_> {
 
     /// Ends a run that has nothing left to do, unless another worker has committed it in the meantime.
     async fn give_up(&self, intent: &Intent) -> Result<Done> {
-        let decision = self.ledger.decide(&intent.run_id, Decision::Abandon).await?;
+        let decision = self.ledger.decide(&intent.run_id, Decision::Abandon { rest: None }).await?;
         self.follow(&intent.run_id, decision).await
     }
 

@@ -6,7 +6,7 @@ mod names;
 mod prune;
 mod records;
 #[cfg(feature = "testing")]
-pub mod steps;
+pub(crate) mod steps;
 mod text;
 
 use std::collections::HashMap;

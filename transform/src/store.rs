@@ -142,7 +142,7 @@ fn parse(key: &str) -> Result<Path> {
 }
 
 /// The engine's error for a store's, by what the reader must do.
-pub(crate) fn storage(object: &str, error: object_store::Error) -> Error {
+pub fn storage(object: &str, error: object_store::Error) -> Error {
     use object_store::Error as E;
     let (code, message) = match &error {
         E::NotFound { .. } if is_missing_bucket(&error.to_string()) => return refused(object, error),

@@ -15,7 +15,7 @@ mod scatter;
 mod spool;
 mod statistics;
 #[cfg(feature = "testing")]
-pub mod steps;
+pub(crate) mod steps;
 mod too_many;
 mod upload;
 

@@ -1,19 +1,21 @@
 //! `unglue catalog`, `catalog show`, `catalog diff`
 
+use handlers::project::folder;
+use handlers::words::count;
 use serde_json::{Value, json};
 use transform::{Catalog, Discovery, Error, Result, TableChange};
 
 use super::Verdict;
 use crate::args::{Args, CatalogAction};
-use crate::screen::{Screen, count};
-use crate::{edge, folder};
+use crate::edge;
+use crate::screen::Screen;
 
 /// Types that are wider than this, such as long structs, do not push all comments to the right.
 const WIDEST_TYPE: usize = 24;
 
 /// Brings the catalog up to date, shows it, or says what would change.
 pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: &mut Screen) -> Result<Verdict> {
-    let engine = edge::engine(args)?;
+    let engine = edge::engine(args).await?;
     let discovery = match action {
         Some(CatalogAction::Show) => return show(engine.catalog(), screen).await,
         // Without the project, targets of transforms could not be told from source tables.

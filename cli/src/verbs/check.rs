@@ -1,16 +1,18 @@
 //! `unglue check`
 
+use handlers::project::folder;
+use handlers::words::count;
 use transform::Result;
 
 use super::{Verdict, by_place};
 use crate::args::{Args, ErrorFormat};
-use crate::screen::{Screen, count};
-use crate::{diagnostic, edge, folder};
+use crate::screen::Screen;
+use crate::{diagnostic, edge};
 
 /// All errors of all SQL files against the catalog.
 pub(super) async fn check(args: &Args, format: ErrorFormat, screen: &mut Screen) -> Result<Verdict> {
     let (project, mut errors) = folder::read(&args.project)?;
-    let checked = edge::engine(args)?.check(&project).await?.without_full_refresh();
+    let checked = edge::engine(args).await?.check(&project).await?.without_full_refresh();
     errors.extend(checked.errors);
     by_place(&mut errors);
     let format = if screen.is_json() { ErrorFormat::Json } else { format };

@@ -1,18 +1,20 @@
 //! `unglue doctor`
 
+use handlers::project::folder;
+use handlers::words::count;
 use serde_json::json;
 use transform::{Error, Finding, Result};
 
 use super::{Verdict, by_place, chosen};
 use crate::args::Args;
-use crate::screen::{Screen, count};
-use crate::{edge, folder};
+use crate::edge;
+use crate::screen::Screen;
 
 /// Examines the tables of the named transforms, one after the other.
 pub(super) async fn doctor(args: &Args, names: &[String], repair: bool, screen: &mut Screen) -> Result<Verdict> {
     let (project, mut errors) = folder::read(&args.project)?;
     let names = chosen(&project, names)?;
-    let engine = edge::engine(args)?;
+    let engine = edge::engine(args).await?;
     // Rows that no longer fit are found below, column by column.
     let mut checked = engine.check(&project).await?;
     errors.append(&mut checked.errors);

@@ -1,13 +1,15 @@
 //! `unglue gc`
 
 use chrono::TimeDelta;
+use handlers::project::folder;
+use handlers::words::{bytes, count};
 use serde_json::json;
 use transform::{Amount, Collected, Error, Result};
 
 use super::{Verdict, chosen};
 use crate::args::Args;
-use crate::screen::{Screen, bytes, count};
-use crate::{edge, folder};
+use crate::edge;
+use crate::screen::Screen;
 
 /// Deletes what nothing refers to, table by table; an error with one does not keep the others from it.
 pub(super) async fn gc(
@@ -19,7 +21,7 @@ pub(super) async fn gc(
 ) -> Result<Verdict> {
     let (project, errors_of_sql) = folder::read(&args.project)?;
     let names = chosen(&project, names)?;
-    let engine = edge::engine(args)?;
+    let engine = edge::engine(args).await?;
     let now = edge::stamp().at;
     let (mut tables, mut errors): (Vec<Collected>, Vec<Error>) = (Vec::new(), Vec::new());
     for transform in project.transforms().iter().filter(|transform| names.contains(&transform.target)) {

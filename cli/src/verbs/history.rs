@@ -1,14 +1,16 @@
 //! `unglue history`
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use handlers::project::folder;
+use handlers::words::{bytes, count};
 use serde_json::{Value, json};
 use transform::{Code, Error, PastRun, Project, Result, RunOutcome, TableName};
 
 use super::check::write_mode;
 use super::{Verdict, named};
 use crate::args::Args;
-use crate::screen::{Screen, bytes, count};
-use crate::{edge, folder};
+use crate::edge;
+use crate::screen::Screen;
 
 /// The newest runs, or all about one.
 pub(super) async fn history(
@@ -21,7 +23,7 @@ pub(super) async fn history(
     // What is wrong with the SQL now does not change what was run.
     let (project, _) = folder::read(&args.project)?;
     let targets = targets(&project, names)?;
-    let engine = edge::engine(args)?;
+    let engine = edge::engine(args).await?;
     if let Some(run_id) = run {
         let past = engine.past_run(&targets, run_id).await?;
         if screen.is_json() {

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use handlers::words::count;
 use transform::{Code, Error, Result};
 
 use super::Verdict;
 use crate::args::Args;
-use crate::screen::{Screen, count};
+use crate::screen::Screen;
 
 macro_rules! files {
     ($($to:literal <- $from:literal),* $(,)?) => {

@@ -1,19 +1,21 @@
 //! `unglue plan`
 
+use handlers::project::folder;
 use std::collections::BTreeSet;
 
+use handlers::words::{bytes, count};
 use transform::{Checked, Code, Error, PlannedRun, Project, Result, TableName, Transform, WriteMode};
 
 use super::check::write_mode;
 use super::{Verdict, by_place, chosen};
 use crate::args::Args;
-use crate::screen::{Screen, bytes, count};
-use crate::{edge, folder};
+use crate::edge;
+use crate::screen::Screen;
 
 /// What would run and why. Nothing is changed, so what `run` would first add to the catalog is not seen yet.
 pub(super) async fn plan(args: &Args, names: &[String], arrivals: &[String], screen: &mut Screen) -> Result<Verdict> {
     let (project, mut errors) = folder::read(&args.project)?;
-    let engine = edge::engine(args)?;
+    let engine = edge::engine(args).await?;
     let mut names = chosen(&project, names)?;
     let mut checked = engine.check(&project).await?.without_full_refresh();
     if !arrivals.is_empty() {

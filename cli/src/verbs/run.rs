@@ -1,25 +1,31 @@
 //! `unglue run`
 
+use handlers::project::folder;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handlers::words::{bytes, count};
 use serde_json::json;
-use transform::{Error, Outcome, Receipt, Result};
+use transform::{Asked, Discovery, Error, Outcome, Receipt, Result};
 
 use super::catalog::{changes, findings};
 use super::check::write_mode;
 use super::{Verdict, by_place, chosen};
-use crate::args::Args;
+use crate::args::{Args, CatalogChoice};
+use crate::edge;
 use crate::progress::Bar;
-use crate::screen::{Screen, bytes, count};
-use crate::{edge, folder};
+use crate::screen::Screen;
 
 /// Brings the catalog up to date, then runs what is due.
 pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, screen: &mut Screen) -> Result<Verdict> {
     let (project, mut errors) = folder::read(&args.project)?;
-    let engine = edge::engine(args)?;
+    let engine = edge::engine(args).await?;
     let names = chosen(&project, names)?;
-    let discovery = engine.discover(&project).await?;
+    // The Glue catalog is kept by the function `catalog` or by a crawler.
+    let discovery = match args.catalog {
+        CatalogChoice::Embedded => engine.discover(&project).await?,
+        CatalogChoice::Glue => Discovery::default(),
+    };
     changes(&discovery).for_each(|line| screen.note(line));
     let findings = findings(discovery);
     screen.errors(&findings);
@@ -39,8 +45,9 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
             ticking.tick();
         }
     });
+    let asked = if full_refresh { Asked::Rebuild } else { Asked::Due };
     let outcomes =
-        engine.run(&project, &checked, &names, full_refresh, &edge::stamp(), &|progress| bar.follow(progress)).await;
+        engine.run(&project, &checked, &names, &asked, &edge::stamp(), &|progress| bar.follow(progress)).await;
     ticker.abort();
     bar.clear();
 

@@ -1,14 +1,16 @@
 //! `unglue test`
 
+use handlers::project::folder;
 use std::collections::BTreeSet;
 
+use handlers::words::count;
 use serde_json::json;
 use transform::{Case, CaseOutcome, Code, KnownColumns, Project, Result, Tested, cases, known_columns};
 
 use super::{Verdict, named};
 use crate::args::{Args, DEFAULT_DATA};
-use crate::screen::{Screen, count};
-use crate::{diagnostic, difference, edge, folder};
+use crate::screen::Screen;
+use crate::{diagnostic, difference, edge};
 
 /// Runs the test cases of the named transforms on their own rows; nothing of the data folder is read but its catalog.
 pub(super) async fn test(args: &Args, names: &[String], screen: &mut Screen) -> Result<Verdict> {
@@ -50,7 +52,7 @@ pub(super) async fn test(args: &Args, names: &[String], screen: &mut Screen) -> 
 
 /// What the catalog tells of the tables that the project reads. A project may be tested before it has a data folder.
 async fn known(args: &Args, project: &Project) -> Result<KnownColumns> {
-    match edge::engine(args) {
+    match edge::engine(args).await {
         Ok(engine) => known_columns(engine.catalog(), project).await,
         Err(error) if error.code == Code::NotFound && args.data == DEFAULT_DATA => Ok(KnownColumns::new()),
         Err(error) => Err(error),

@@ -1,2 +1,10 @@
-//! Placeholder.
-fn main() {}
+//! The function `catalog`: objects arrive, the catalog learns of them.
+
+use std::process::ExitCode;
+
+use handlers::functions::Role;
+use handlers::start::start;
+
+fn main() -> ExitCode {
+    start(Role::Catalog)
+}

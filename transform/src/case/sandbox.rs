@@ -18,7 +18,7 @@ use super::survey::whole_line;
 use super::{KnownColumns, fixture};
 use crate::catalog::{Catalog, EmbeddedCatalog};
 use crate::code::Code;
-use crate::engine::{Engine, Stamp};
+use crate::engine::{Asked, Engine, Stamp};
 use crate::error::{Error, Result};
 use crate::failure::of_execution;
 use crate::inputs::Input;
@@ -100,7 +100,7 @@ impl Sandbox {
         };
         let stamp = Stamp { at: now(), seed: "test".to_owned() };
         let names = [target].into();
-        let outcomes = Box::pin(engine.run(&self.project, &checked, &names, false, &stamp, &|_| {})).await;
+        let outcomes = Box::pin(engine.run(&self.project, &checked, &names, &Asked::Due, &stamp, &|_| {})).await;
         let runs = outcomes.into_iter().flat_map(|outcome| outcome.runs);
         let errors: Vec<Error> = runs.filter_map(Result::err).map(|error| self.in_file(error)).collect();
         if errors.is_empty() { Ok([planned.columns.as_slice(), &planned.partition_keys].concat()) } else { Err(errors) }

@@ -1,5 +1,6 @@
 //! Runs from end to end: files in, table out, whatever fails on the way.
 
+mod arrivals;
 mod crash;
 mod due;
 mod faults;

@@ -73,7 +73,8 @@ impl Engine {
     pub async fn doctor(&self, transform: &Transform, planned: Option<&Planned>, repair: bool) -> Result<Vec<Finding>> {
         let target = &transform.target;
         let ledger = Ledger::new(self.root.clone(), target);
-        let publisher = Publisher { root: &self.root, catalog: self.catalog(), ledger: &ledger, target };
+        let announce = self.announce.as_ref();
+        let publisher = Publisher { root: &self.root, catalog: self.catalog(), ledger: &ledger, announce, target };
         let doctor = Doctor { publisher, location: location(&self.root, transform)?, planned };
         doctor.examine(repair).await.map_err(|error| error.in_transform(target))
     }

@@ -74,7 +74,7 @@ impl Runner<'_> {
             .iter()
             .filter_map(|former| match former {
                 Former::Read(receipt) => Some(receipt),
-                Former::UnderWay | Former::Unread => None,
+                Former::UnderWay(_) | Former::Unread => None,
             })
             .collect();
         let keys = &self.planned.partition_keys;

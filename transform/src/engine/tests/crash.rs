@@ -231,6 +231,8 @@ impl Scenario {
             assert!(attempt < 6, "{context}: it never becomes quiet: {done:?} {failed:?}");
         }
         assert_eq!(world.rows("rows").await, self.new, "{context}");
+        let announced: BTreeSet<String> = world.announced.lock().unwrap().iter().cloned().collect();
+        assert_eq!(world.succeeded("rows").await, announced, "{context}");
         assert_eq!(world.faults.violations(), Vec::<String>::new());
     }
 }

@@ -128,7 +128,7 @@ async fn an_object_that_changed_waits_until_its_former_content_was_processed() {
     let catalog = EmbeddedCatalog::new(world.clean.clone());
     let due = async || -> Due {
         let listing = due::list(&world.clean, &catalog, transform).await.unwrap();
-        due::due(&ledger, transform, WriteMode::Append, &listing, 0, None).await.unwrap()
+        due::due(&ledger, transform, WriteMode::Append, &listing, 0, None, None).await.unwrap()
     };
     // Another worker has claimed it and reads it just now.
     new_rows(&world).await;

@@ -173,7 +173,7 @@ impl Faults {
         if self.dead.load(Ordering::SeqCst) { Err(failure("the process died")) } else { Ok(()) }
     }
 
-    async fn effect<T>(
+    pub(super) async fn effect<T>(
         &self,
         on_retry: Option<fn(&Path) -> object_store::Error>,
         path: &Path,

@@ -1,9 +1,10 @@
 //! A data folder with a project, in a store that can fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::multipart::MultipartStore;
@@ -15,6 +16,7 @@ use super::faults::{Fault, Faults, Faulty};
 use super::*;
 use crate::catalog::EmbeddedCatalog;
 use crate::inputs::Input;
+use crate::record::Done;
 use crate::store::Bucket;
 
 /// A data folder and a project.
@@ -28,6 +30,8 @@ pub(super) struct World {
     /// Tells the processes of one data folder apart.
     process: u64,
     calls: AtomicI64,
+    /// The runs that were announced, as the receivers have them.
+    pub(super) announced: Arc<Mutex<Vec<String>>>,
     memory: Option<Arc<InMemory>>,
     _folder: Option<tempfile::TempDir>,
 }
@@ -84,7 +88,8 @@ impl World {
     ) -> Self {
         let sql = [("sql/out/rows.sql", APPEND), ("sql/out/total.sql", TOTAL), ("sql/out/by_day.sql", BY_DAY)];
         let sql = sql.map(|(file, text)| (file.to_owned(), text.to_owned())).into();
-        Self { root, clean, faults, sql, process: 0, calls: AtomicI64::new(0), memory, _folder: folder }
+        let (calls, announced) = (AtomicI64::new(0), Arc::default());
+        Self { root, clean, faults, sql, process: 0, calls, announced, memory, _folder: folder }
     }
 
     /// A copy of a world in memory in which nothing is under way.
@@ -92,13 +97,15 @@ impl World {
         let memory = self.memory.as_ref().unwrap().fork();
         let fork = Self::over(Arc::new(memory));
         fork.calls.store(self.calls.load(Ordering::SeqCst), Ordering::SeqCst);
+        fork.announced.lock().unwrap().clone_from(&self.announced.lock().unwrap());
         Self { sql: self.sql.clone(), ..fork }
     }
 
     /// Another process over the same data folder in memory.
     pub(super) fn process(&self, number: u64) -> Self {
         let memory = self.memory.as_ref().unwrap();
-        Self { sql: self.sql.clone(), process: number, ..Self::over(Arc::clone(memory)) }
+        let announced = Arc::clone(&self.announced);
+        Self { sql: self.sql.clone(), process: number, announced, ..Self::over(Arc::clone(memory)) }
     }
 
     /// The process dies at its n-th effect from now on.
@@ -119,11 +126,35 @@ impl World {
 
     pub(super) fn engine(&self) -> Engine {
         let limits = Limits { memory: 64 << 20, temp: std::env::temp_dir(), cores: 2 };
-        Engine::new(self.root.clone(), Arc::new(EmbeddedCatalog::new(self.root.clone())), limits)
+        let (faults, announced) = (Arc::clone(&self.faults), Arc::clone(&self.announced));
+        let announce: Announce = Arc::new(move |receipt: Receipt| {
+            let (faults, announced) = (Arc::clone(&faults), Arc::clone(&announced));
+            async move {
+                let told = async {
+                    announced.lock().unwrap().push(receipt.run_id.clone());
+                    Ok(())
+                };
+                let told = faults.effect(None, &Path::from("announcement"), told).await;
+                told.map_err(|error| crate::store::storage("announcement", error))
+            }
+            .boxed()
+        });
+        Engine::new(self.root.clone(), Arc::new(EmbeddedCatalog::new(self.root.clone())), limits).announcing(announce)
     }
 
     /// What `unglue run` does.
     pub(super) async fn run(&self, full_refresh: bool) -> Result<Vec<Outcome>> {
+        self.asked(&if full_refresh { Asked::Rebuild } else { Asked::Due }).await
+    }
+
+    /// What the handler of arrivals does with objects of `raw.t`.
+    pub(super) async fn arrive(&self, objects: &[&str]) -> Result<Vec<Outcome>> {
+        let urls = objects.iter().map(|object| self.clean.absolute(object)).collect();
+        let arrived = BTreeMap::from([(TableName::new("raw", "t").unwrap(), Arrived::Objects(urls))]);
+        self.asked(&Asked::Arrived(arrived)).await
+    }
+
+    async fn asked(&self, asked: &Asked) -> Result<Vec<Outcome>> {
         let files = self.sql.iter().map(|(file, text)| (file.clone(), text.clone().into_bytes())).collect();
         let (project, errors) = Project::parse(files);
         assert!(errors.is_empty(), "{errors:?}");
@@ -138,7 +169,7 @@ impl World {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let seed = format!("{} {call}", self.process);
         let stamp = Stamp { at: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(call), seed };
-        Ok(engine.run(&project, &checked, &names, full_refresh, &stamp, &|_| {}).await)
+        Ok(engine.run(&project, &checked, &names, asked, &stamp, &|_| {}).await)
     }
 
     /// Runs of each transform that succeeded, and the first error.
@@ -182,6 +213,18 @@ impl World {
         let catalog = EmbeddedCatalog::new(self.clean.clone());
         let partitions = catalog.partitions(&TableName::new("out", table).unwrap()).await.unwrap();
         partitions.into_iter().map(|partition| partition.values[0].clone().unwrap_or_default()).collect()
+    }
+
+    /// The runs of a table that succeeded.
+    pub(super) async fn succeeded(&self, table: &str) -> BTreeSet<String> {
+        let ledger = Ledger::new(self.clean.clone(), &TableName::new("out", table).unwrap());
+        let mut succeeded = BTreeSet::new();
+        for run_id in ledger.runs().await.unwrap().into_keys() {
+            if let Some(Done::Succeeded { .. }) = ledger.done(&run_id).await.unwrap() {
+                succeeded.insert(run_id);
+            }
+        }
+        succeeded
     }
 
     /// The runs of a table that began and did not end.

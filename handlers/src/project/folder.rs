@@ -10,7 +10,15 @@ use transform::{Code, Error, Project, Result};
 ///
 /// # Errors
 /// [`Code::NotFound`] if there is no `sql/`; [`Code::PermissionDenied`] if something in it cannot be read.
-pub(crate) fn read(project: &Path) -> Result<(Project, Vec<Error>)> {
+pub fn read(project: &Path) -> Result<(Project, Vec<Error>)> {
+    Ok(Project::parse(files(project)?))
+}
+
+/// Reads the files of the project, sorted: their paths below it, with `/`, and their bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn files(project: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let sql = project.join("sql");
     if !sql.is_dir() {
         return Err(Error::new(Code::NotFound, format!("the project `{}` has no folder `sql/`", project.display()))
@@ -19,14 +27,14 @@ pub(crate) fn read(project: &Path) -> Result<(Project, Vec<Error>)> {
     let mut files = Vec::new();
     collect(&sql, "sql", &is_of_project, &mut files)?;
     files.sort();
-    Ok(Project::parse(files))
+    Ok(files)
 }
 
 /// Reads the files of all test folders.
 ///
 /// # Errors
 /// [`Code::PermissionDenied`] if something cannot be read.
-pub(crate) fn tests(project: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn tests(project: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     collect(&project.join("sql"), "sql", &is_of_test, &mut files)?;
     files.sort();

@@ -1,0 +1,122 @@
+//! Arrivals by name, as the handlers bring them: what was not asked for is left alone, and what cannot be read holds nothing up.
+
+use super::faults::Fault;
+use super::*;
+
+const ONE: (&str, &str) = ("raw/t/1.csv", "id,at,amount\n1,2026-11-01,1\n");
+const TWO: (&str, &str) = ("raw/t/2.csv", "id,at,amount\n2,2026-11-02,2\n");
+const BAD: (&str, &str) = ("raw/t/bad.csv", "id,at,amount\nx,2026-11-02,3\n");
+const MENDED: (&str, &str) = ("raw/t/bad.csv", "id,at,amount\n3,2026-11-02,3\n");
+
+/// A table that is known, so that a bad object does not change its types.
+async fn world(sql: &str) -> World {
+    let mut world = World::two_days(Kind::Uploads).await;
+    world.sql = [("sql/out/rows.sql".to_owned(), sql.to_owned())].into();
+    assert!(world.runs().await.1.is_none());
+    world
+}
+
+/// Receipts by the names of their inputs, and errors by their objects.
+fn told(outcomes: Result<Vec<Outcome>>) -> Vec<String> {
+    let name = |object: &str| object.rsplit('/').next().unwrap_or_default().to_owned();
+    let of_run = |run: Result<Receipt>| match run {
+        Ok(receipt) => receipt.inputs.iter().map(|input| name(&input.object)).collect::<Vec<_>>().join("+"),
+        Err(error) => {
+            format!("{} in {}", error.code, error.object.map(|place| name(&place.object)).unwrap_or_default())
+        }
+    };
+    outcomes.unwrap().into_iter().flat_map(|outcome| outcome.runs).map(of_run).collect()
+}
+
+const PLAIN: &str = "SELECT id, amount FROM raw.t";
+const MERGE: &str = "-- @write: merge\n-- @key: id\nSELECT id, amount FROM raw.t";
+
+#[tokio::test]
+async fn only_what_is_asked_for_is_processed() {
+    let world = world(PLAIN).await;
+    let known = world.rows("rows").await.len();
+    world.upload("raw/t/8.csv", ONE.1).await;
+    world.upload("raw/t/9.csv", TWO.1).await;
+    assert_eq!(told(world.arrive(&["raw/t/8.csv"]).await), ["8.csv"]);
+    assert_eq!(told(world.arrive(&["raw/t/8.csv", "raw/t/none.csv"]).await), Vec::<String>::new(), "a second delivery");
+    assert_eq!(world.rows("rows").await.len(), known + 1);
+    assert_eq!(told(world.arrive(&["raw/t/8.csv", "raw/t/9.csv"]).await), ["9.csv"]);
+    assert_eq!(world.rows("rows").await.len(), known + 2);
+}
+
+#[tokio::test]
+async fn a_run_goes_on_without_what_cannot_be_read() {
+    for sql in [PLAIN, MERGE] {
+        let world = world(sql).await;
+        let before = world.rows("rows").await.len();
+        for (object, text) in
+            [("raw/t/8.csv", "id,at,amount\n8,2026-11-01,1\n"), BAD, ("raw/t/9.csv", "id,at,amount\n9,2026-11-01,1\n")]
+        {
+            world.upload(object, text).await;
+        }
+        let all = ["raw/t/8.csv", "raw/t/9.csv", BAD.0];
+        assert_eq!(told(world.arrive(&all).await), ["8.csv+9.csv", "bad-record in bad.csv"]);
+        assert_eq!(world.rows("rows").await.len(), before + 2);
+
+        // It comes again, by itself, and still cannot be read: its run stays open.
+        for _ in 0..2 {
+            assert_eq!(told(world.arrive(&[BAD.0]).await), ["bad-record in bad.csv"]);
+        }
+        world.upload(MENDED.0, MENDED.1).await;
+        assert_eq!(told(world.arrive(&[MENDED.0]).await), ["bad.csv"]);
+        assert_eq!(world.rows("rows").await.len(), before + 3, "{sql}");
+        assert_eq!(told(world.arrive(&[MENDED.0]).await), Vec::<String>::new());
+        assert!(world.open_runs("rows").await.is_empty());
+
+        // A correction of what was left out once, and read then.
+        world.upload(MENDED.0, "id,at,amount\n3,2026-11-02,30\n").await;
+        assert_eq!(told(world.arrive(&[MENDED.0]).await), ["bad.csv"]);
+        assert_eq!(world.rows("rows").await.len(), before + 3, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_left_out_is_processed_once_the_sql_can_read_it() {
+    let mut world = world("SELECT id, CAST(amount AS INT) AS amount FROM raw.t").await;
+    let before = world.rows("rows").await.len();
+    for (object, amount) in [("raw/t/8.csv", "1"), ("raw/t/9.csv", "99999999999")] {
+        world.upload(object, &format!("id,at,amount\n8,2026-11-01,{amount}\n")).await;
+    }
+    let outcome = told(world.arrive(&["raw/t/8.csv", "raw/t/9.csv"]).await);
+    assert!(outcome.len() == 2 && outcome[0] == "8.csv" && outcome[1].ends_with("in 9.csv"), "{outcome:?}");
+    world.sql.insert("sql/out/rows.sql".into(), "SELECT id, CAST(amount % 1000 AS INT) AS amount FROM raw.t".into());
+    assert_eq!(told(world.arrive(&["raw/t/9.csv"]).await), ["9.csv"]);
+    assert_eq!(world.rows("rows").await.len(), before + 2);
+}
+
+#[tokio::test]
+async fn a_fault_while_a_run_is_divided_loses_and_doubles_nothing() {
+    for fault in Fault::ALL {
+        for effect in 1.. {
+            let world = world(PLAIN).await;
+            let before = world.rows("rows").await.len();
+            for (object, text) in [("raw/t/8.csv", ONE.1), BAD, ("raw/t/9.csv", TWO.1)] {
+                world.upload(object, text).await;
+            }
+            let all = ["raw/t/8.csv", "raw/t/9.csv", BAD.0];
+            world.faults.plan(&[(effect, fault)]);
+            let _ = world.arrive(&all).await;
+            let through = world.faults.is_pending();
+            world.faults.plan(&[]);
+            // Each message comes again by itself.
+            for object in all {
+                let _ = world.arrive(&[object]).await;
+            }
+            let context = format!("{fault:?} at effect {effect}");
+            assert_eq!(world.rows("rows").await.len(), before + 2, "{context}");
+            world.upload(MENDED.0, MENDED.1).await;
+            let _ = world.arrive(&[MENDED.0]).await;
+            assert_eq!(world.rows("rows").await.len(), before + 3, "{context}");
+            assert!(world.runs().await.1.is_none(), "{context}");
+            assert_eq!(world.rows("rows").await.len(), before + 3, "{context}");
+            if through {
+                break;
+            }
+        }
+    }
+}
