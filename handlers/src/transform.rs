@@ -153,7 +153,7 @@ impl TransformHandler {
         if let Err(error) = told {
             return failed(error);
         }
-        group.iter().map(|(item, arrivals)| (*item, fate(project, arrivals, &all, &outcomes))).collect()
+        group.iter().map(|(item, arrivals)| (*item, fate(project, arrivals, group.len() > 1, &outcomes))).collect()
     }
 
     async fn tell(&self, error: &Error, stamp: &Stamp, all: &Arrivals) -> Result<()> {
@@ -186,8 +186,9 @@ fn is_worth_telling(error: &Error, again: bool) -> bool {
     }
 }
 
-/// What became of a message, by the outcomes of the transforms that read its tables. `all` is what its whole group was about.
-fn fate(project: &Project, own: &Arrivals, all: &Arrivals, outcomes: &[Outcome]) -> Fate {
+/// What became of a message, by the outcomes of the transforms that read its tables. Of one that was run together with others it
+/// may be unknown whether it is at fault.
+fn fate(project: &Project, own: &Arrivals, is_together: bool, outcomes: &[Outcome]) -> Fate {
     let reading: BTreeSet<&TableName> =
         own.keys().flat_map(|table| project.downstream(table)).map(|transform| &transform.target).collect();
     let mut fate = Ok(());
@@ -195,12 +196,18 @@ fn fate(project: &Project, own: &Arrivals, all: &Arrivals, outcomes: &[Outcome])
         let has_gone_on = outcome.runs.iter().any(Result::is_ok);
         for error in outcome.runs.iter().filter_map(|run| run.as_ref().err()) {
             let object = error.object.as_ref().map(|place| place.object.as_str());
-            let is_in = |arrivals: &Arrivals| object.is_some_and(|object| has(arrivals, object));
+            let is_own = object.is_some_and(|object| has(own, object));
             // The run went on without an object that another message told of.
-            let is_of_another = has_gone_on && is_in(all) && !is_in(own);
-            if !is_of_another {
-                fate = worse(fate, Err(error.copy()));
+            if has_gone_on && object.is_some() && !is_own {
+                continue;
             }
+            let of_one = if is_together && !is_own && is_permanent(error) {
+                let message = format!("a run with what other messages brought failed: {error}");
+                Error::new(Code::Conflict, message).help("it is run by itself next")
+            } else {
+                error.copy()
+            };
+            fate = worse(fate, Err(of_one));
         }
         if let Some(upstream) = &outcome.waits_for {
             let message = format!("`{}` waits for `{upstream}`, which failed", outcome.transform);

@@ -167,17 +167,22 @@ async fn arrived(
 enum Again {
     /// The run that has it did not end.
     Open(String),
-    /// The run that had it has left it out, because it could not be read: it is to be claimed anew.
+    /// The run that had it goes on without it, because it could not be read: it is to be claimed anew.
     LeftOut(Arriving),
     Through,
 }
 
+fn again(claimed: Arriving) -> Again {
+    Again::LeftOut(Arriving { generation: claimed.generation + 1, ..claimed })
+}
+
 async fn asked_again(ledger: &Ledger, claimed: Arriving) -> Result<Again> {
     Ok(match ledger.run_of(&claimed.claim_name()).await? {
-        Some((run_id, None)) => Again::Open(run_id),
-        Some((_, Some(Done::Succeeded { receipt }))) if !receipt.inputs.contains(&claimed.input) => {
-            Again::LeftOut(Arriving { generation: claimed.generation + 1, ..claimed })
-        }
+        Some((run_id, None)) => match ledger.intent(&run_id).await? {
+            Some(intent) if !intent.inputs.iter().any(|arriving| arriving.input == claimed.input) => again(claimed),
+            _ => Again::Open(run_id),
+        },
+        Some((_, Some(Done::Succeeded { receipt }))) if !receipt.inputs.contains(&claimed.input) => again(claimed),
         _ => Again::Through,
     })
 }

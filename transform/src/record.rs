@@ -76,10 +76,10 @@ impl Intent {
         Self { run_id: successor(&self.run_id), ..self.clone() }
     }
 
-    /// The successor without one of the inputs, by its name; `None` if nothing would be left, or it is not among them.
-    pub(crate) fn without(&self, object: &str) -> Option<Self> {
+    /// The successor without some of the inputs, by their names; `None` if nothing would be left, or none of them is among them.
+    pub(crate) fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Option<Self> {
         let mut rest = self.successor();
-        rest.inputs.retain(|arriving| arriving.input.object != object);
+        rest.inputs.retain(|arriving| !is_left_out(&arriving.input.object));
         (!rest.inputs.is_empty() && rest.inputs.len() < self.inputs.len()).then_some(rest)
     }
 }

@@ -227,18 +227,30 @@ impl Runner<'_> {
     }
 
     /// Continues a run without an input that cannot be read, where it was asked for single objects: whoever asked is told, and
-    /// the others need not wait until it is mended.
+    /// the others need not wait until it is mended. Where it is not known which one it is, those that are asked for now leave the
+    /// run, which is left to the others.
     async fn go_on_without(&self, intent: &Intent, error: Error) -> Result<Done> {
         let can_go_on = error.kind() == Kind::Data
-            && self.objects().is_some()
             && intent.work == Work::Arrivals
             && self.planned.write != WriteMode::OverwritePartitions;
-        let object = self.object_of(&error).filter(|_| can_go_on);
-        let Some(rest) = object.and_then(|url| intent.without(&short(self.root, &url))) else { return Err(error) };
+        let Some(asked) = self.objects().filter(|_| can_go_on) else { return Err(error) };
+        let culprit = self.object_of(&error).map(|url| short(self.root, &url));
+        let rest = match &culprit {
+            Some(culprit) => intent.without(|object| object == culprit),
+            None => intent.without(|object| asked.contains(object)),
+        };
+        let Some(rest) = rest else { return Err(error) };
         let decision = self.ledger.decide(&intent.run_id, Decision::Abandon { rest: Some(Box::new(rest)) }).await?;
         let done = self.follow(&intent.run_id, decision).await?;
-        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).push(error);
-        Ok(done)
+        match (culprit, done) {
+            (None, Done::Superseded { .. }) => Ok(Done::Superseded { successor: None }),
+            (Some(_), done @ Done::Superseded { .. }) => {
+                self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+                Ok(done)
+            }
+            // Another worker could read it, and was faster.
+            (_, done) => Ok(done),
+        }
     }
 
     /// One attempt at a run, from the state of the table as it is now.

@@ -6,7 +6,7 @@ use super::*;
 const ONE: (&str, &str) = ("raw/t/1.csv", "id,at,amount\n1,2026-11-01,1\n");
 const TWO: (&str, &str) = ("raw/t/2.csv", "id,at,amount\n2,2026-11-02,2\n");
 const BAD: (&str, &str) = ("raw/t/bad.csv", "id,at,amount\nx,2026-11-02,3\n");
-const MENDED: (&str, &str) = ("raw/t/bad.csv", "id,at,amount\n3,2026-11-02,3\n");
+const MENDED: (&str, &str) = ("raw/t/bad.csv", "id,at,amount\n33,2026-11-02,3\n");
 
 /// A table that is known, so that a bad object does not change its types.
 async fn world(sql: &str) -> World {
@@ -69,24 +69,31 @@ async fn a_run_goes_on_without_what_cannot_be_read() {
         assert!(world.open_runs("rows").await.is_empty());
 
         // A correction of what was left out once, and read then.
-        world.upload(MENDED.0, "id,at,amount\n3,2026-11-02,30\n").await;
+        world.upload(MENDED.0, "id,at,amount\n33,2026-11-02,30\n").await;
         assert_eq!(told(world.arrive(&[MENDED.0]).await), ["bad.csv"]);
         assert_eq!(world.rows("rows").await.len(), before + 3, "{sql}");
     }
 }
 
 #[tokio::test]
-async fn what_was_left_out_is_processed_once_the_sql_can_read_it() {
+async fn of_a_run_that_fails_for_an_unknown_object_each_is_tried_by_itself() {
     let mut world = world("SELECT id, CAST(amount AS INT) AS amount FROM raw.t").await;
     let before = world.rows("rows").await.len();
-    for (object, amount) in [("raw/t/8.csv", "1"), ("raw/t/9.csv", "99999999999")] {
+    for (object, amount) in [("raw/t/7.csv", "1"), ("raw/t/8.csv", "2"), ("raw/t/9.csv", "99999999999")] {
         world.upload(object, &format!("id,at,amount\n8,2026-11-01,{amount}\n")).await;
     }
-    let outcome = told(world.arrive(&["raw/t/8.csv", "raw/t/9.csv"]).await);
-    assert!(outcome.len() == 2 && outcome[0] == "8.csv" && outcome[1].ends_with("in 9.csv"), "{outcome:?}");
-    world.sql.insert("sql/out/rows.sql".into(), "SELECT id, CAST(amount % 1000 AS INT) AS amount FROM raw.t".into());
-    assert_eq!(told(world.arrive(&["raw/t/9.csv"]).await), ["9.csv"]);
+    let all = ["raw/t/7.csv", "raw/t/8.csv", "raw/t/9.csv"];
+    assert_eq!(told(world.arrive(&all).await), ["value-out-of-range in "], "which of them is not known");
+    assert_eq!(told(world.arrive(&all[..1]).await), ["7.csv"]);
+    assert_eq!(told(world.arrive(&all[2..]).await), ["value-out-of-range in "]);
+    assert_eq!(told(world.arrive(&all[1..2]).await), ["8.csv"]);
     assert_eq!(world.rows("rows").await.len(), before + 2);
+    // Once the SQL can read it, it is asked for again.
+    world.sql.insert("sql/out/rows.sql".into(), "SELECT id, CAST(amount % 1000 AS INT) AS amount FROM raw.t".into());
+    assert_eq!(told(world.arrive(&all[2..]).await), ["9.csv"]);
+    assert_eq!(told(world.arrive(&all).await), Vec::<String>::new());
+    assert_eq!(world.rows("rows").await.len(), before + 3);
+    assert!(world.open_runs("rows").await.is_empty());
 }
 
 #[tokio::test]
