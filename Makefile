@@ -21,7 +21,7 @@ DEMO := demo/data
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint unit docs layering sql s3 oracle audit mutants build bench debug
+.PHONY: help demo test lint unit docs layering sql s3 aws-servers oracle audit mutants build bench debug
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,9 +55,9 @@ debug:
 
 # A snapshot that differs is a failure, never an update.
 test: export INSTA_UPDATE := no
-test: lint unit docs layering sql s3 oracle
+test: lint unit docs layering sql s3 aws-servers oracle
 	$(call heading,All passed)
-	@echo "format and lints · unit and integration tests · docs · layering and file lengths · tests of the SQL · S3 server · tables against DuckDB"
+	@echo "format and lints · unit and integration tests · docs · layering and file lengths · tests of the SQL · S3 server · AWS servers · tables against DuckDB"
 
 lint:
 	$(call heading,Format and lints)
@@ -92,6 +92,11 @@ s3: .venv/installed
 	$(call heading,S3 server of the tests)
 	$(PYTHON) tests/s3/selftest.py
 
+# The emulators themselves: what the tests of the AWS side build on.
+aws-servers: .venv-moto/installed .venv-ministack/installed
+	$(call heading,AWS servers of the tests)
+	.venv-moto/bin/python tests/aws/selftest.py --ministack .venv-ministack/bin/python
+
 oracle: debug .venv/installed
 	$(call heading,Tables against DuckDB)
 	tests/oracle/run.sh $(UNGLUE) $(LANDING) $(PYTHON)
@@ -100,6 +105,24 @@ oracle: debug .venv/installed
 	$(call heading,Python packages of the tests)
 	python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+.venv-ministack/installed: tests/aws/requirements-ministack.txt
+	$(call heading,The emulator of AWS)
+	python3 -m venv .venv-ministack
+	.venv-ministack/bin/python -m pip install --quiet --disable-pip-version-check -r tests/aws/requirements-ministack.txt
+	@touch $@
+
+.venv-moto/installed: tests/aws/requirements-moto.txt
+	$(call heading,The Glue catalog of the tests)
+	python3 -m venv .venv-moto
+	.venv-moto/bin/python -m pip install --quiet --disable-pip-version-check -r tests/aws/requirements-moto.txt
+	@touch $@
+
+.venv-sam/installed: tests/aws/requirements-sam.txt
+	$(call heading,The tools for template.yaml)
+	python3 -m venv .venv-sam
+	.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check -r tests/aws/requirements-sam.txt
 	@touch $@
 
 ## The rest ----------------------------------------------------------------------------------------------------------
