@@ -2,3 +2,4 @@
 
 pub mod event;
 pub mod glue;
+pub mod http;

@@ -14,11 +14,14 @@ use crate::explain;
 use crate::output::Output;
 
 /// Codes that cannot be provoked from outside, or only by luck, each with the reason.
-const UNPROVOKED: [(&str, &str); 4] = [
+const UNPROVOKED: [(&str, &str); 7] = [
+    ("catalog-refused", "needs the Glue Data Catalog"),
+    ("catalog-unavailable", "needs the Glue Data Catalog"),
     ("conflict", "needs two processes that change one table in the same moment, several times in a row"),
     ("internal", "is a defect; one that is known is mended instead"),
     ("object-changed", "needs an object to be replaced between the listing and the reading of one run"),
     ("object-gone", "needs an object to be deleted between the listing and the reading of one run"),
+    ("unsupported-table", "needs the Glue Data Catalog: the embedded one has no such tables"),
 ];
 
 /// Compares the output with the snapshot of a code. It must have that error, and no other.

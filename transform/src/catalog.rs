@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod contract;
 mod embedded;
+mod filter;
 
 use std::fmt::Debug;
 
@@ -12,6 +13,7 @@ use crate::error::Result;
 use crate::table::{Partition, PartitionChange, Table, TableName};
 
 pub use embedded::EmbeddedCatalog;
+pub use filter::{PartitionCondition, PartitionFilter, PartitionTest};
 
 /// Where tables and partitions are recorded.
 ///
@@ -34,6 +36,13 @@ pub trait Catalog: Debug + Send + Sync {
 
     /// The partitions of a table, sorted by their values; empty for an unknown table.
     async fn partitions(&self, name: &TableName) -> Result<Vec<Partition>>;
+
+    /// The partitions of a table that a filter may let through, sorted by their values; empty for an unknown table.
+    ///
+    /// A catalog that cannot judge a condition gives more than match, up to all; who asks looks again.
+    async fn matching_partitions(&self, name: &TableName, _filter: &PartitionFilter) -> Result<Vec<Partition>> {
+        self.partitions(name).await
+    }
 
     /// Adds partitions, or replaces those with the same values. Each partition changes at once.
     ///

@@ -134,6 +134,8 @@ codes! {
         "A partition's value cannot be read as the type of its column, or a partition folder has other keys than the table.\n\nRename the folder, or change the type of the partition column in the catalog."
     UnreadableTable "unreadable-table" Data
         "Nothing can be told about a folder's format: its objects are of several formats, of none that is known, or without a single row.\n\nThe message lists the objects."
+    UnsupportedTable "unsupported-table" Data
+        "A table of the catalog cannot be read: it is a view, or its objects are encoded in a way that is not known, or its definition lacks something.\n\nThe message names the property. Tables of Parquet, of JSON lines and of CSV with a header line can be read. Correct the definition, or have the query read another table."
     MisplacedObject "misplaced-object" Data
         "An object or a folder of the data folder belongs to no table.\n\nThe objects of a table lie in `<database>/<table>/` or in folders below it. Names are lower-case letters, digits and `_`, and begin with a letter; what begins with `_` or `.` is not looked at."
     TooManyPartitions "too-many-partitions" Data
@@ -161,6 +163,10 @@ codes! {
         "The storage did not do what was asked, after several tries.\n\nNothing half-written is visible. Run again; if it stays, the message of the storage says more."
     Conflict "conflict" Retry
         "Another process changed the same thing at the same time.\n\nNothing is lost. Run again."
+    CatalogUnavailable "catalog-unavailable" Retry
+        "The catalog's service did not do what was asked, after several tries: it did not answer in time, had a fault of its own, or allows no more requests at the moment.\n\nNothing half-written is visible. Run again; if it stays, the message of the service says more."
+    CatalogRefused "catalog-refused" Environment
+        "The catalog's service does not take a request: what it was given is not valid for it, or a quota of the account is used up.\n\nThe message is the service's own. Correct what it names, or have the quota raised."
     CatalogDamaged "catalog-damaged" Environment
         "A file of the embedded catalog or the ledger cannot be understood.\n\nIt was changed by hand, or written by a newer version. Restore it, or update the program."
     Usage "usage" Environment

@@ -57,7 +57,7 @@ mod write;
 pub use case::{Case, CaseOutcome, Difference, ExpectedAt, KnownColumns, RowDifference, Tested, cases, known_columns};
 #[cfg(any(test, feature = "testing"))]
 pub use catalog::contract::contract as catalog_contract;
-pub use catalog::{Catalog, EmbeddedCatalog};
+pub use catalog::{Catalog, EmbeddedCatalog, PartitionCondition, PartitionFilter, PartitionTest};
 pub use check::Checked;
 pub use code::{Code, Kind};
 pub use discover::{Discovery, TableChange};

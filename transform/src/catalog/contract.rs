@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, PartitionCondition, PartitionFilter, PartitionTest};
 use crate::code::Code;
 use crate::error::Result;
 use crate::table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
@@ -27,6 +27,7 @@ pub async fn contract(catalog: &dyn Catalog, database: &str, location: &str) {
     suite.partitions_are_put_and_dropped().await;
     suite.odd_values_are_kept().await;
     suite.a_thousand_partitions_are_kept().await;
+    suite.filters_leave_out_nothing_that_matches().await;
     suite.concurrent_partitions_are_all_kept().await;
     suite.of_concurrent_creations_one_wins().await;
     suite.of_concurrent_replacements_one_wins().await;
@@ -57,6 +58,25 @@ fn refused<T>(result: Result<T>, code: Code, what: &str) {
 /// The change of a partition from one place to another.
 fn moving(partition: &Partition, from: Option<&Partition>, to: Option<&Partition>) -> PartitionChange {
     PartitionChange { values: partition.values.clone(), from: from.map(|from| from.location.clone()), to: to.cloned() }
+}
+
+fn condition(key: &str, hive_type: &str, test: PartitionTest) -> PartitionCondition {
+    let hive_type = ok(hive_type.parse(), "parsing a type of the suite");
+    PartitionCondition { key: key.to_owned(), hive_type, test }
+}
+
+/// Whether a partition by `day` and `region` meets all conditions. Texts and days sort alike.
+fn is_met(conditions: &[PartitionCondition], partition: &Partition) -> bool {
+    conditions.iter().all(|condition| {
+        let value = &partition.values[usize::from(condition.key == "region")];
+        value.as_ref().is_some_and(|value| match &condition.test {
+            PartitionTest::In(values) => values.contains(value),
+            PartitionTest::Less(bound) => value < bound,
+            PartitionTest::LessOrEqual(bound) => value <= bound,
+            PartitionTest::Greater(bound) => value > bound,
+            PartitionTest::GreaterOrEqual(bound) => value >= bound,
+        })
+    })
 }
 
 fn column(name: &str, hive_type: &str) -> Column {
@@ -294,6 +314,48 @@ impl Suite<'_> {
         assert_eq!(self.partitions(&name).await, []);
     }
 
+    async fn filters_leave_out_nothing_that_matches(&self) {
+        let name = self.created(&self.table("filtered")).await.name;
+        let mut all = vec![self.partition("filtered", [None, None], "none")];
+        for day in ["2026-01-01", "2026-01-02", "2026-01-10"] {
+            for region in ["eu", "it's", "日本"] {
+                all.push(self.partition("filtered", [Some(day), Some(region)], &format!("{day}-{region}")));
+            }
+        }
+        ok(self.catalog.put_partitions(&name, &all).await, "adding partitions to be filtered");
+        let day = |test| condition("day", "date", test);
+        let region = |test| condition("region", "string", test);
+        let one = |value: &str| PartitionTest::In(vec![value.to_owned()]);
+        for conditions in [
+            vec![],
+            vec![day(one("2026-01-02"))],
+            vec![
+                day(PartitionTest::Greater("2026-01-01".to_owned())),
+                day(PartitionTest::Less("2026-01-10".to_owned())),
+            ],
+            vec![day(PartitionTest::GreaterOrEqual("2026-01-02".to_owned())), region(one("it's"))],
+            vec![region(PartitionTest::In(vec!["日本".to_owned(), "a\\b".to_owned()]))],
+            vec![region(PartitionTest::LessOrEqual("it's".to_owned()))],
+            vec![region(one("nowhere"))],
+        ] {
+            for canonical in [false, true] {
+                let filter = PartitionFilter { conditions: conditions.clone(), canonical };
+                let found =
+                    ok(self.catalog.matching_partitions(&name, &filter).await, "reading partitions by a filter");
+                assert!(found.is_sorted_by_key(|partition| &partition.values), "what a filter lets through is sorted");
+                assert!(found.iter().all(|partition| all.contains(partition)), "partitions are as they were put");
+                for partition in all.iter().filter(|partition| is_met(&conditions, partition)) {
+                    assert!(found.contains(partition), "{filter:?} must let {:?} through", partition.values);
+                }
+            }
+        }
+        let absent = ok(
+            self.catalog.matching_partitions(&self.name("absent"), &PartitionFilter::default()).await,
+            "reading partitions of an absent table by a filter",
+        );
+        assert_eq!(absent, [], "an absent table has no partitions");
+    }
+
     async fn concurrent_partitions_are_all_kept(&self) {
         let name = &self.created(&self.table("busy")).await.name;
         let tasks = (0..8).map(|task| async move {
@@ -343,6 +405,7 @@ impl Suite<'_> {
             "busy",
             "complete",
             "created",
+            "filtered",
             "many",
             "odd",
             "partitioned",

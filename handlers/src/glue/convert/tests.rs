@@ -1,0 +1,204 @@
+//! Definitions as other tools write them, and those that unglue refuses.
+
+use aws_sdk_glue::types::{
+    Column as GlueColumn, Partition as GluePartition, SerDeInfo, StorageDescriptor, Table as GlueTable, TableIdentifier,
+};
+use transform::CsvOptions;
+
+use super::*;
+
+fn name() -> TableName {
+    TableName::new("shop", "orders").unwrap()
+}
+
+fn map(entries: &[(&str, &str)]) -> Option<HashMap<String, String>> {
+    Some(entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+}
+
+fn columns(columns: &[(&str, &str)]) -> Option<Vec<GlueColumn>> {
+    let column =
+        |(name, hive_type): &(&str, &str)| GlueColumn::builder().name(*name).r#type(*hive_type).build().unwrap();
+    Some(columns.iter().map(column).collect())
+}
+
+const HIVE: &str = "org.apache.hadoop.hive";
+
+/// A table with a SerDe, its parameters, an input format and parameters of the table.
+fn glue(serde: &str, parameters: &[(&str, &str)], input: &str, table: &[(&str, &str)]) -> GlueTable {
+    let serde = SerDeInfo::builder().serialization_library(serde).set_parameters(map(parameters)).build();
+    let descriptor = StorageDescriptor::builder()
+        .set_columns(columns(&[("id", "bigint"), ("Name", "string")]))
+        .location("s3://landing/shop/orders")
+        .input_format(input)
+        .output_format(format!("{HIVE}.ql.io.HiveIgnoreKeyTextOutputFormat"))
+        .serde_info(serde)
+        .build();
+    GlueTable::builder()
+        .name("orders")
+        .database_name("shop")
+        .version_id("3")
+        .table_type("EXTERNAL_TABLE")
+        .storage_descriptor(descriptor)
+        .set_partition_keys(columns(&[("day", "date")]))
+        .set_parameters(map(table))
+        .build()
+        .unwrap()
+}
+
+const TEXT: &str = "org.apache.hadoop.mapred.TextInputFormat";
+const LAZY: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
+const OPEN_CSV: &str = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
+const OPENX: &str = "org.openx.data.jsonserde.JsonSerDe";
+const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+const HEADER: (&str, &str) = ("skip.header.line.count", "1");
+
+fn read(glue: &GlueTable) -> Table {
+    table(&name(), glue).unwrap()
+}
+
+#[track_caller]
+fn refused(glue: &GlueTable, why: &str) {
+    let error = table(&name(), glue).unwrap_err();
+    assert_eq!(error.code, Code::UnsupportedTable);
+    assert_eq!(error.message, format!("the table `shop.orders` cannot be read: {why}"));
+}
+
+#[test]
+fn a_csv_table_of_a_crawler() {
+    let written = [
+        ("skip.header.line.count", "1"),
+        ("classification", "csv"),
+        ("delimiter", ","),
+        ("columnsOrdered", "true"),
+        ("areColumnsQuoted", "false"),
+        ("UPDATED_BY_CRAWLER", "landing"),
+        ("recordCount", "12"),
+    ];
+    let table = read(&glue(LAZY, &[("field.delim", ",")], TEXT, &written));
+    assert_eq!(table.format, Format::Csv(CsvOptions::default()));
+    assert_eq!(table.location, "s3://landing/shop/orders/", "with a slash at the end");
+    assert_eq!(table.version.as_deref(), Some("3"));
+    let columns: Vec<String> =
+        table.columns.iter().map(|column| format!("{} {}", column.name, column.hive_type)).collect();
+    assert_eq!(columns, ["id bigint", "name string"], "names are lower-case");
+    assert_eq!(table.partition_keys[0].name, "day");
+    assert_eq!(table.parameters.len(), written.len() - 1, "the header line is part of the format: {table:?}");
+    assert_eq!(table.parameters["recordCount"], "12");
+}
+
+#[test]
+fn a_parquet_table_of_athena() {
+    let input = format!("{HIVE}.ql.io.parquet.MapredParquetInputFormat");
+    let written = [("EXTERNAL", "TRUE"), ("parquet.compression", "SNAPPY"), ("transient_lastDdlTime", "1767225600")];
+    let table = read(&glue(PARQUET, &[("serialization.format", "1")], &input, &written));
+    assert_eq!(table.format, Format::Parquet);
+    let parameters: Vec<&str> = table.parameters.keys().map(String::as_str).collect();
+    assert_eq!(parameters, ["parquet.compression", "transient_lastDdlTime"]);
+}
+
+#[test]
+fn a_json_table_of_terraform() {
+    let mut written = glue(OPENX, &[("serialization.format", "1")], TEXT, &[]);
+    written.table_type = None;
+    written.parameters = None;
+    written.partition_keys = None;
+    let descriptor = written.storage_descriptor.as_mut().unwrap();
+    descriptor.location = Some("s3a://landing/shop/orders/".to_owned());
+    descriptor.input_format = None;
+    let table = read(&written);
+    assert_eq!((table.format, table.location.as_str()), (Format::Json, "s3://landing/shop/orders/"));
+    assert_eq!((table.partition_keys.len(), table.parameters.len()), (0, 0));
+}
+
+#[test]
+fn the_ways_to_say_what_delimits_csv() {
+    let options = |serde, parameters: &[(&str, &str)]| match read(&glue(serde, parameters, TEXT, &[HEADER])).format {
+        Format::Csv(options) => (options.delimiter, options.quote),
+        other => panic!("{other}"),
+    };
+    assert_eq!(options(LAZY, &[]), ('\u{1}', '"'), "Hive's default");
+    assert_eq!(options(LAZY, &[("serialization.format", "1")]), ('\u{1}', '"'), "the number of a character");
+    assert_eq!(options(LAZY, &[("serialization.format", ";")]), (';', '"'));
+    assert_eq!(options(LAZY, &[("field.delim", "\t"), ("serialization.format", ",")]), ('\t', '"'));
+    assert_eq!(options(LAZY, &[("field.delim", "9")]), ('\t', '"'));
+    assert_eq!(options(OPEN_CSV, &[]), (',', '"'));
+    assert_eq!(options(OPEN_CSV, &[("separatorChar", "|"), ("quoteChar", "'"), ("escapeChar", "\\")]), ('|', '\''));
+    assert_eq!(options(OPEN_CSV, &[("separatorChar", "\\t")]), ('\t', '"'));
+}
+
+#[test]
+fn the_header_line_may_be_declared_in_any_place() {
+    let mut written = glue(OPEN_CSV, &[HEADER], TEXT, &[]);
+    assert!(table(&name(), &written).is_ok());
+    written.storage_descriptor.as_mut().unwrap().serde_info.as_mut().unwrap().parameters = None;
+    refused(
+        &written,
+        "its parameter `skip.header.line.count` is missing, but CSV columns are found by the names in a header line",
+    );
+    written.storage_descriptor.as_mut().unwrap().parameters = map(&[HEADER]);
+    assert!(table(&name(), &written).is_ok());
+}
+
+#[test]
+fn encodings_that_are_not_known() {
+    let orc = format!("{HIVE}.ql.io.orc.OrcSerde");
+    refused(&glue(&orc, &[], "", &[]), &format!("its SerDe (`SerdeInfo.SerializationLibrary`) is `{orc}`"));
+    refused(&glue("", &[], "", &[]), "its definition names no SerDe (`SerdeInfo.SerializationLibrary`)");
+    let links = format!("{HIVE}.ql.io.SymlinkTextInputFormat");
+    refused(&glue(PARQUET, &[], &links, &[]), &format!("its `InputFormat` is `{links}`"));
+    refused(
+        &glue(OPENX, &[("mapping.ts", "timestamp")], TEXT, &[]),
+        "its parameter `mapping.ts` gives a column another name than the objects do",
+    );
+    let csv = |parameter: (&str, &str)| glue(LAZY, &[parameter], TEXT, &[HEADER]);
+    refused(&csv(("line.delim", "\u{2}")), "its parameter `line.delim` is `\\u{2}`");
+    refused(&csv(("serialization.null.format", "NULL")), "its parameter `serialization.null.format` is `NULL`");
+    refused(&csv(("serialization.encoding", "latin1")), "its parameter `serialization.encoding` is `latin1`");
+    refused(&csv(("skip.footer.line.count", "1")), "its parameter `skip.footer.line.count` is `1`");
+    refused(&csv(("quoteChar", "''")), "its parameter `quoteChar` is `\\'\\'`, which is not one character");
+    let two = glue(LAZY, &[], TEXT, &[("skip.header.line.count", "2")]);
+    refused(&two, "its parameter `skip.header.line.count` is `2`");
+}
+
+#[test]
+fn tables_that_are_no_folders_of_rows() {
+    let parquet = || glue(PARQUET, &[], "", &[]);
+    let mut view = parquet();
+    view.table_type = Some("VIRTUAL_VIEW".to_owned());
+    refused(&view, "its `TableType` is `VIRTUAL_VIEW`");
+    refused(&glue(PARQUET, &[], "", &[("table_type", "ICEBERG")]), "its parameter `table_type` is `ICEBERG`");
+    let delta = glue(PARQUET, &[], "", &[("spark.sql.sources.provider", "delta")]);
+    refused(&delta, "its parameter `spark.sql.sources.provider` is `delta`");
+    let mut link = parquet();
+    link.target_table = Some(TableIdentifier::builder().database_name("central").name("orders").build());
+    refused(&link, "it is a link (`TargetTable`) to `central.orders`");
+    let mut bare = parquet();
+    bare.storage_descriptor = None;
+    refused(&bare, "its definition has no `StorageDescriptor`");
+    for location in [None, Some(""), Some("s3://warehouse/orders-__PLACEHOLDER__")] {
+        let mut nowhere = parquet();
+        nowhere.storage_descriptor.as_mut().unwrap().location = location.map(str::to_owned);
+        refused(&nowhere, "it has no `Location`");
+    }
+    let mut odd = parquet();
+    odd.storage_descriptor.as_mut().unwrap().columns = columns(&[("x", "uniontype<int,string>")]);
+    refused(&odd, "its column `x` has the type `uniontype<int,string>`");
+}
+
+#[test]
+fn values_of_partitions() {
+    let glue = |values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        GluePartition::builder().set_values(Some(values)).build()
+    };
+    assert_eq!(values(&glue(&["__HIVE_DEFAULT_PARTITION__", "", "NULL"])), [None, None, Some("NULL".to_owned())]);
+    for value in [None, Some("a=b/c %5F"), Some("__HIVE_DEFAULT_PARTITION__"), Some("日本")] {
+        let value = [value.map(str::to_owned)];
+        assert_eq!(values(&glue(&[&glue_values(&value)[0]])), value, "a value survives the way to Glue and back");
+    }
+    let error = partition(&name(), &glue(&["2026-01-01"])).unwrap_err();
+    assert_eq!(
+        error.message,
+        "the table `shop.orders` cannot be read: of its partition (2026-01-01): it has no `Location`"
+    );
+}

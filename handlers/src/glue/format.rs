@@ -1,0 +1,166 @@
+//! How objects are encoded: SerDes, their parameters, and input and output formats, as Athena understands them.
+
+use std::collections::HashMap;
+
+use aws_sdk_glue::types::{SerDeInfo, StorageDescriptor};
+use transform::{Column, CsvOptions, Format, HiveType};
+
+/// How many lines at the start of an object are no rows. With 1, CSV objects have the header that the engine goes by.
+pub(super) const HEADER_LINES: &str = "skip.header.line.count";
+
+const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+const OLD_PARQUET: &str = "parquet.hive.serde.ParquetHiveSerDe";
+const PARQUET_INPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
+const PARQUET_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
+const OLD_PARQUET_INPUT: &str = "parquet.hive.DeprecatedParquetInputFormat";
+
+const JSON: &str = "org.openx.data.jsonserde.JsonSerDe";
+const OTHER_JSON: [&str; 2] = ["org.apache.hive.hcatalog.data.JsonSerDe", "org.apache.hadoop.hive.serde2.JsonSerDe"];
+
+const CSV: &str = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
+const DELIMITED: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
+
+const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
+const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
+
+type Parameters = HashMap<String, String>;
+
+/// The format of a table's objects.
+///
+/// # Errors
+/// The property at fault, as a sentence that goes on "the table … cannot be read: ".
+pub(super) fn read(descriptor: &StorageDescriptor, table: Option<&Parameters>) -> Result<Format, String> {
+    let serde = descriptor.serde_info.as_ref();
+    let library = serde.and_then(|serde| serde.serialization_library.as_deref()).unwrap_or_default();
+    let parameters = Lookup([serde.and_then(|serde| serde.parameters.as_ref()), descriptor.parameters.as_ref(), table]);
+    let input = descriptor.input_format.as_deref().unwrap_or_default();
+    let (format, inputs) = match library {
+        PARQUET | OLD_PARQUET => (Format::Parquet, [PARQUET_INPUT, OLD_PARQUET_INPUT].as_slice()),
+        _ if library == JSON || OTHER_JSON.contains(&library) => (json(&parameters)?, [TEXT_INPUT].as_slice()),
+        CSV => (Format::Csv(quoted(&parameters)?), [TEXT_INPUT].as_slice()),
+        DELIMITED => (Format::Csv(delimited(&parameters)?), [TEXT_INPUT].as_slice()),
+        "" => return Err("its definition names no SerDe (`SerdeInfo.SerializationLibrary`)".to_owned()),
+        other => return Err(format!("its SerDe (`SerdeInfo.SerializationLibrary`) is `{other}`")),
+    };
+    // A manifest of links, for example, has the SerDe of the objects that it lists.
+    if !input.is_empty() && !inputs.contains(&input) {
+        return Err(format!("its `InputFormat` is `{input}`"));
+    }
+    Ok(format)
+}
+
+/// Parameters of the SerDe, of the storage descriptor and of the table: different tools write to different ones.
+struct Lookup<'a>([Option<&'a Parameters>; 3]);
+
+impl<'a> Lookup<'a> {
+    fn get(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().flatten().find_map(|parameters| parameters.get(key)).map(String::as_str)
+    }
+
+    /// Refuses a parameter that changes what the bytes of an object mean, unless its value is one of the usual ones.
+    fn usual(&self, key: &str, usual: &[&str]) -> Result<(), String> {
+        match self.get(key) {
+            Some(value) if !usual.iter().any(|usual| value.eq_ignore_ascii_case(usual)) => {
+                Err(format!("its parameter `{key}` is `{}`", value.escape_default()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn json(parameters: &Lookup<'_>) -> Result<Format, String> {
+    let mapped = parameters.0.iter().flatten().flat_map(|parameters| parameters.keys());
+    match mapped.filter(|key| key.starts_with("mapping.")).min() {
+        Some(key) => Err(format!("its parameter `{key}` gives a column another name than the objects do")),
+        None => Ok(Format::Json),
+    }
+}
+
+/// Options of the OpenCSV SerDe. Its `escapeChar`, a backslash unless set, is passed over: nearly all of these tables have it,
+/// and hardly any object does.
+fn quoted(parameters: &Lookup<'_>) -> Result<CsvOptions, String> {
+    text(parameters)?;
+    Ok(CsvOptions {
+        delimiter: symbol(parameters, "separatorChar")?.unwrap_or(','),
+        quote: symbol(parameters, "quoteChar")?.unwrap_or('"'),
+    })
+}
+
+/// Options of the LazySimple SerDe, which knows no quotes. Objects that have some are read as CSV all the same: a crawler
+/// writes this SerDe for both.
+fn delimited(parameters: &Lookup<'_>) -> Result<CsvOptions, String> {
+    text(parameters)?;
+    parameters.usual("line.delim", &["\n", "10"])?;
+    // Hive takes either key, and a number for the character with this code.
+    let written = parameters.get("field.delim").or_else(|| parameters.get("serialization.format"));
+    let delimiter = match written.map(|text| (text.parse::<u8>(), text)) {
+        Some((Ok(code), _)) => char::from(code),
+        Some((Err(_), text)) => text.chars().next().unwrap_or('\u{1}'),
+        None => '\u{1}',
+    };
+    Ok(CsvOptions { delimiter, quote: symbol(parameters, "quoteChar")?.unwrap_or('"') })
+}
+
+/// What all text formats must have in common for the engine to read them.
+fn text(parameters: &Lookup<'_>) -> Result<(), String> {
+    match parameters.get(HEADER_LINES).map(str::trim) {
+        Some("1") => {}
+        None | Some("0" | "") => {
+            return Err(format!(
+                "its parameter `{HEADER_LINES}` is missing, but CSV columns are found by the names in a header line"
+            ));
+        }
+        Some(other) => return Err(format!("its parameter `{HEADER_LINES}` is `{}`", other.escape_default())),
+    }
+    parameters.usual("skip.footer.line.count", &["0"])?;
+    parameters.usual("serialization.encoding", &["utf-8", "utf8"])?;
+    parameters.usual("serialization.null.format", &["", "\\N"])
+}
+
+fn symbol(parameters: &Lookup<'_>, key: &str) -> Result<Option<char>, String> {
+    let Some(text) = parameters.get(key) else { return Ok(None) };
+    let mut symbols = text.chars();
+    match (symbols.next(), symbols.next()) {
+        (Some(symbol), None) => Ok(Some(symbol)),
+        // As people write a tab into templates.
+        (Some('\\'), Some('t')) if text == "\\t" => Ok(Some('\t')),
+        _ => Err(format!("its parameter `{key}` is `{}`, which is not one character", text.escape_default())),
+    }
+}
+
+/// Writes a format into a descriptor: SerDe, input format, output format.
+pub(super) fn write(descriptor: &mut StorageDescriptor, format: &Format, columns: &[Column]) {
+    let (library, parameters, input, output) = match format {
+        Format::Parquet => (PARQUET, vec![("serialization.format", "1".to_owned())], PARQUET_INPUT, PARQUET_OUTPUT),
+        Format::Json => (JSON, Vec::new(), TEXT_INPUT, TEXT_OUTPUT),
+        Format::Csv(options) => {
+            let (library, parameters) = csv(options, columns);
+            (library, parameters, TEXT_INPUT, TEXT_OUTPUT)
+        }
+    };
+    let parameters = parameters.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let name = descriptor.serde_info.take().and_then(|serde| serde.name);
+    let serde = SerDeInfo::builder().set_name(name).serialization_library(library).set_parameters(Some(parameters));
+    descriptor.serde_info = Some(serde.build());
+    descriptor.input_format = Some(input.to_owned());
+    descriptor.output_format = Some(output.to_owned());
+}
+
+/// The SerDe by which Athena reads the most of a CSV table.
+///
+/// OpenCSV understands quotes, but reads everything as text: dates, timestamps and decimals, and numbers that are empty, fail
+/// the query. LazySimple reads every type, but takes quotes for part of the value. Where all columns are strings OpenCSV has
+/// only advantages; where another quote than the usual one was found, the objects are quoted, and a query that fails is better
+/// than wrong values. In between are tables of numbers and dates, which hardly need quotes. unglue itself reads either alike.
+fn csv(options: &CsvOptions, columns: &[Column]) -> (&'static str, Vec<(&'static str, String)>) {
+    let is_text =
+        |column: &Column| matches!(column.hive_type, HiveType::String | HiveType::Varchar(_) | HiveType::Char(_));
+    let delimiter = options.delimiter.to_string();
+    // LazySimple would take a digit for the code of a character.
+    let is_code = options.delimiter.is_ascii_digit();
+    if columns.iter().all(is_text) || options.quote != CsvOptions::default().quote || is_code {
+        (CSV, vec![("separatorChar", delimiter), ("quoteChar", options.quote.to_string())])
+    } else {
+        (DELIMITED, vec![("serialization.format", delimiter.clone()), ("field.delim", delimiter)])
+    }
+}

@@ -1,0 +1,194 @@
+//! The partitions of a table: listed by pages and segments, changed in batches whose entries fail one by one.
+
+mod batches;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_glue::error::SdkError;
+use aws_sdk_glue::operation::get_partitions::GetPartitionsError;
+use aws_sdk_glue::types::{self, Segment};
+use futures::{StreamExt, TryStreamExt, stream};
+use transform::{Code, Error, Partition, PartitionChange, Result, TableName};
+
+use super::convert;
+use super::definition::{self, partition_input};
+use super::failure::{INVALID, NOT_FOUND, UNFIT, failed, says};
+use super::{GlueCatalog, changed};
+
+type Values = Vec<Option<String>>;
+
+/// Partitions of one answer; Glue's maximum.
+const PAGE: i32 = 1000;
+/// Parts in which a table of more than one page is listed at the same time. Glue allows 10.
+const SEGMENTS: i32 = 4;
+/// How often partitions are put again that others add and remove at the same time.
+const ATTEMPTS: usize = 8;
+
+/// Why partitions could not be listed.
+enum Unlisted {
+    /// Glue did not take the request.
+    Refused(SdkError<GetPartitionsError>),
+    /// The request could not be built.
+    Unbuilt(Error),
+}
+
+impl GlueCatalog {
+    /// Partitions of a table, sorted by their values; empty for an unknown table.
+    pub(super) async fn all_partitions(&self, name: &TableName) -> Result<Vec<Partition>> {
+        let listed = self.list(name, None).await;
+        listed.or_else(|unlisted| unlisted.absent_or_error(name)).and_then(|listed| sorted(name, listed))
+    }
+
+    /// Those for which an expression is true, or all if Glue does not take the expression.
+    pub(super) async fn partitions_by(&self, name: &TableName, expression: &str) -> Result<Vec<Partition>> {
+        match self.list(name, Some(expression)).await {
+            Ok(listed) => sorted(name, listed),
+            Err(Unlisted::Refused(error)) if says(&error, INVALID) || says(&error, UNFIT) => {
+                tracing::debug!("the partitions of `{name}` cannot be filtered by `{expression}`: {error:?}");
+                self.all_partitions(name).await
+            }
+            Err(unlisted) => unlisted.absent_or_error(name).and_then(|listed| sorted(name, listed)),
+        }
+    }
+
+    /// One request for most tables; those with more partitions are listed in segments at once.
+    async fn list(&self, name: &TableName, expression: Option<&str>) -> Result<Vec<types::Partition>, Unlisted> {
+        let request = self
+            .client
+            .get_partitions()
+            .set_catalog_id(self.catalog_id.clone())
+            .database_name(&name.database)
+            .table_name(&name.table)
+            .set_expression(expression.map(str::to_owned))
+            .exclude_column_schema(true)
+            .max_results(PAGE);
+        let first = request.clone().send().await.map_err(Unlisted::Refused)?;
+        if first.next_token.is_none() {
+            return Ok(first.partitions.unwrap_or_default());
+        }
+        let segment = |number| {
+            let segment = Segment::builder().segment_number(number).total_segments(SEGMENTS).build();
+            let request = request.clone();
+            async move {
+                let segment = segment.map_err(|error| Unlisted::Unbuilt(definition::incomplete(error)))?;
+                let mut pages = request.segment(segment).into_paginator().send();
+                let mut listed = Vec::new();
+                while let Some(page) = pages.try_next().await.map_err(Unlisted::Refused)? {
+                    listed.extend(page.partitions.unwrap_or_default());
+                }
+                Ok(listed)
+            }
+        };
+        let segments = stream::iter((0..SEGMENTS).map(segment)).buffer_unordered(SEGMENTS as usize);
+        segments.try_concat().await
+    }
+
+    /// Adds partitions, or replaces those that are there and differ.
+    pub(super) async fn put_all(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
+        let table = self.partitioned(name, partitions.iter().map(|partition| &partition.values)).await?;
+        // Of several with the same values the last.
+        let mut wanted: BTreeMap<&Values, &Partition> =
+            partitions.iter().map(|partition| (&partition.values, partition)).collect();
+        for _ in 0..ATTEMPTS {
+            let inputs = wanted.values().map(|partition| partition_input(partition, &table, None)).collect();
+            let existing = self.create_partitions(name, inputs).await?;
+            wanted.retain(|values, _| existing.contains(*values));
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            let present = self.present(name, wanted.keys().copied()).await?;
+            let is_put = |wanted: &Partition| -> Result<bool> {
+                let Some(present) = present.get(&wanted.values) else { return Ok(false) };
+                Ok(convert::partition(name, present)? == *wanted)
+            };
+            let mut updates = Vec::new();
+            let mut vanished = BTreeSet::new();
+            for (values, partition) in &wanted {
+                match present.get(*values) {
+                    None => _ = vanished.insert((*values).clone()),
+                    Some(_) if is_put(partition)? => {}
+                    Some(present) => updates.push(partition_input(partition, &table, Some(present))),
+                }
+            }
+            vanished.extend(self.update_partitions(name, updates).await?);
+            wanted.retain(|values, _| vanished.contains(*values));
+            if wanted.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(changed(name))
+    }
+
+    /// Adds, moves and removes partitions that are where the changes expect them.
+    ///
+    /// Glue has no conditional change of a partition: what is compared here may be changed by another process before the write
+    /// arrives, or a request that was taken for lost may arrive late, and the later write wins. The ledger, not the catalog,
+    /// knows which version of a partition is the newest: each run looks again after it has written, and `doctor` mends what a
+    /// process left behind that ended in between. Adding is safe: Glue refuses a partition that exists.
+    pub(super) async fn change_all(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {
+        // A table that is rebuilt with other keys loses partitions that have values for the former ones.
+        let put = changes.iter().filter(|change| change.to.is_some());
+        let table = self.partitioned(name, put.map(|change| &change.values)).await?;
+        let present = self.present(name, changes.iter().map(|change| &change.values)).await?;
+        let (mut created, mut updated, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
+        for change in changes {
+            let present = present.get(&change.values);
+            let known = present.map(|present| convert::partition(name, present)).transpose()?;
+            if known.as_ref().map(|known| &known.location) != change.from.as_ref() {
+                continue;
+            }
+            match (&change.to, present) {
+                (Some(to), Some(_)) if known.as_ref() == Some(to) => {}
+                (Some(to), Some(present)) => updated.push(partition_input(to, &table, Some(present))),
+                (Some(to), None) => created.push(partition_input(to, &table, None)),
+                (None, Some(present)) => deleted.push(present.values.clone().unwrap_or_default()),
+                (None, None) => {}
+            }
+        }
+        // Entries that fail because the partition exists, or does not, are those where another process was faster.
+        self.create_partitions(name, created).await?;
+        self.update_partitions(name, updated).await?;
+        self.delete_partitions(name, deleted).await
+    }
+
+    /// The table to which partitions with these values are to be added.
+    async fn partitioned<'a>(
+        &self,
+        name: &TableName,
+        mut partitions: impl Iterator<Item = &'a Values> + Send,
+    ) -> Result<types::Table> {
+        let Some(table) = self.find(name).await? else {
+            return Err(Error::new(Code::NotFound, format!("the table `{name}` is not in the Glue Data Catalog"))
+                .help("create it first, for example with `unglue catalog`"));
+        };
+        let keys = table.partition_keys.as_ref().map_or(0, Vec::len);
+        match partitions.find(|values| values.len() != keys) {
+            None => Ok(table),
+            Some(odd) => Err(Error::new(
+                Code::BadPartitionValue,
+                format!("a partition of `{name}` has {} values, but the table has {keys} partition keys", odd.len()),
+            )
+            .help("give one value for each key")),
+        }
+    }
+}
+
+impl Unlisted {
+    fn absent_or_error(self, name: &TableName) -> Result<Vec<types::Partition>> {
+        match self {
+            Self::Refused(error) if says(&error, NOT_FOUND) => Ok(Vec::new()),
+            Self::Refused(error) => Err(failed(&format!("listing the partitions of `{name}`"), error)),
+            Self::Unbuilt(error) => Err(error),
+        }
+    }
+}
+
+/// Each partition once: one that is added meanwhile may be on two pages.
+fn sorted(name: &TableName, listed: Vec<types::Partition>) -> Result<Vec<Partition>> {
+    let mut partitions = BTreeMap::new();
+    for glue in &listed {
+        let partition = convert::partition(name, glue)?;
+        partitions.insert(partition.values.clone(), partition);
+    }
+    Ok(partitions.into_values().collect())
+}
