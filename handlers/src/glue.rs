@@ -66,33 +66,41 @@ impl GlueCatalog {
     async fn databases(&self) -> Result<Vec<String>> {
         let request = self.client.get_databases().set_catalog_id(self.catalog_id.clone());
         let request = request.attributes_to_get(DatabaseAttributes::Name);
-        let pages = request.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
-        let pages = pages.map_err(|error| failed("listing the databases", error))?;
-        Ok(pages.into_iter().flat_map(|page| page.database_list).map(|database| database.name).collect())
+        let mut pages = request.into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.try_next().await.map_err(|error| failed("listing the databases", error))? {
+            names.extend(page.database_list.into_iter().map(|database| database.name));
+        }
+        Ok(names)
     }
 
     /// The names of a database's tables that unglue can have in a query: Glue allows more.
     async fn tables_of(&self, database: String) -> Result<Vec<TableName>> {
         let request = self.client.get_tables().set_catalog_id(self.catalog_id.clone()).database_name(&database);
         let request = request.attributes_to_get(TableAttributes::Name);
-        let pages: Result<Vec<_>, _> = request.into_paginator().send().collect().await;
-        match pages {
-            Ok(pages) => {
-                let tables: Vec<types::Table> =
-                    pages.into_iter().filter_map(|page| page.table_list).flatten().collect();
-                let name = |table: types::Table| TableName::new(&database.to_lowercase(), &table.name.to_lowercase());
-                Ok(tables.into_iter().filter_map(|table| name(table).ok()).collect())
+        let mut pages = request.into_paginator().send();
+        let mut names = Vec::new();
+        loop {
+            let error =
+                match pages.try_next().await {
+                    Ok(Some(page)) => {
+                        let tables = page.table_list.into_iter().flatten();
+                        names.extend(tables.filter_map(|table| {
+                            TableName::new(&database.to_lowercase(), &table.name.to_lowercase()).ok()
+                        }));
+                        continue;
+                    }
+                    Ok(None) => return Ok(names),
+                    // It was deleted meanwhile.
+                    Err(error) if says(&error, NOT_FOUND) => return Ok(Vec::new()),
+                    Err(error) => failed(&format!("listing the tables of `{database}`"), error),
+                };
+            // A role that may see some databases only must still be able to work with these.
+            if error.code != Code::PermissionDenied {
+                return Err(error);
             }
-            // It was deleted meanwhile.
-            Err(error) if says(&error, NOT_FOUND) => Ok(Vec::new()),
-            Err(error) => match failed(&format!("listing the tables of `{database}`"), error) {
-                // A role that may see some databases only must still be able to work with these.
-                denied if denied.code == Code::PermissionDenied => {
-                    tracing::warn!("the tables of `{database}` are passed over: {denied}");
-                    Ok(Vec::new())
-                }
-                error => Err(error),
-            },
+            tracing::warn!("the tables of `{database}` are passed over: {error}");
+            return Ok(Vec::new());
         }
     }
 

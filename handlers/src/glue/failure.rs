@@ -108,8 +108,7 @@ fn code_of(exception: &str, status: Option<u16>) -> Code {
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    let cause = |error: &&'a (dyn StdError + 'static)| -> Option<&'a (dyn StdError + 'static)> { (*error).source() };
-    successors(Some(error), cause)
+    successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
 fn has_cause<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {

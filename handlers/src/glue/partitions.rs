@@ -71,9 +71,12 @@ impl GlueCatalog {
             let request = request.clone();
             async move {
                 let segment = segment.map_err(|error| Unlisted::Unbuilt(definition::incomplete(error)))?;
-                let pages = request.segment(segment).into_paginator().send().collect::<Result<Vec<_>, _>>().await;
-                let pages = pages.map_err(Unlisted::Refused)?;
-                Ok(pages.into_iter().filter_map(|page| page.partitions).flatten().collect::<Vec<_>>())
+                let mut pages = request.segment(segment).into_paginator().send();
+                let mut listed = Vec::new();
+                while let Some(page) = pages.try_next().await.map_err(Unlisted::Refused)? {
+                    listed.extend(page.partitions.unwrap_or_default());
+                }
+                Ok(listed)
             }
         };
         let segments = stream::iter((0..SEGMENTS).map(segment)).buffer_unordered(SEGMENTS as usize);
