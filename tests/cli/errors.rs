@@ -14,7 +14,11 @@ use crate::explain;
 use crate::output::Output;
 
 /// Codes that cannot be provoked from outside, or only by luck, each with the reason.
-const UNPROVOKED: [(&str, &str); 4] = [
+const UNPROVOKED: [(&str, &str); 5] = [
+    (
+        "bad-event",
+        "needs a message of a queue, which the program does not receive; the tests of the handlers provoke it",
+    ),
     ("conflict", "needs two processes that change one table in the same moment, several times in a row"),
     ("internal", "is a defect; one that is known is mended instead"),
     ("object-changed", "needs an object to be replaced between the listing and the reading of one run"),

@@ -148,6 +148,8 @@ codes! {
         "An object was deleted before it could be read.\n\nNothing was written. The next run goes on without it."
     ChangedInput "changed-input" Data
         "An object that was processed before arrived again with other content, and it cannot be processed as it is.\n\n`@changed_input` says what to do with such objects: `replace` (the default) takes their former rows out and puts the new ones in, `append` adds the new rows to the former ones, `reject` refuses the object with this error. `replace` needs files that say which of their rows came from which object: those written under another setting do not, so that the table must be rebuilt once with `unglue run --full-refresh`."
+    BadEvent "bad-event" Data
+        "A message of a queue or a bus is not one that unglue understands, or it is about a bucket or an account that is not configured.\n\nUnderstood are the events of S3 that EventBridge sends, S3 notifications (versions 2.x), either of them also wrapped by SNS, the state changes of Glue crawlers, and unglue's own events. Anything else is set aside after one try: no retry would make it understood, and nothing was read or written. Correct the rule, the notification or the program that sends it; what should have been processed is sent again with `unglue replay`, or from the dead-letter queue."
     // Surroundings.
     OutOfMemory "out-of-memory" Environment
         "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nSorts, aggregates and joins on equal columns spill; a join on anything else (`<`, `BETWEEN`, `CROSS JOIN`) holds one of its tables whole. Raise `--memory`, or make the query smaller: filter earlier, join on equal columns."
