@@ -255,6 +255,8 @@ fn a_crawler_has_succeeded() {
     assert_eq!((state.crawler_name.as_str(), state.has_succeeded()), ("landing", true));
     assert_eq!((state.tables_created, state.partitions_created, state.seconds), (Some(1), Some(2), Some(41)));
     assert_eq!((state.message.as_deref(), &state.error_message), (Some("Crawler Succeeded"), &None));
+    let failed = CrawlerState { state: "Failed".into(), ..state.clone() };
+    assert!(!failed.has_succeeded());
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn texts_that_are_no_event() {
         ("{\"Records\": 1}", "the notification of S3: invalid type: integer `1`, expected a sequence"),
         ("{\"Records\": []}", "the notification has no records"),
         ("{\"Records\": [1]}", "record 1: its source is ``, not `aws:s3`"),
+        ("{\"source\": \"aws.s3\"}", "no known form of event has the fields `source`"),
         ("{\"Event\": \"s3:OtherEvent\"}", "no known form of event has the fields `Event`"),
     ] {
         assert_eq!(refused(body), reason, "{body}");
