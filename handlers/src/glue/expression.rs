@@ -8,80 +8,11 @@ use super::convert::glue_value;
 const LONGEST: usize = 2048;
 
 /// Glue parses with JSqlParser, which has these words for itself and knows no quoted names here.
-const RESERVED: [&str; 72] = [
-    "all",
-    "and",
-    "any",
-    "as",
-    "asc",
-    "begin",
-    "between",
-    "by",
-    "case",
-    "cast",
-    "create",
-    "cross",
-    "current",
-    "delete",
-    "desc",
-    "distinct",
-    "do",
-    "drop",
-    "else",
-    "end",
-    "escape",
-    "except",
-    "exists",
-    "fetch",
-    "for",
-    "from",
-    "full",
-    "group",
-    "having",
-    "if",
-    "in",
-    "index",
-    "inner",
-    "insert",
-    "interval",
-    "into",
-    "intersect",
-    "is",
-    "join",
-    "key",
-    "left",
-    "like",
-    "limit",
-    "minus",
-    "natural",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "open",
-    "optimize",
-    "or",
-    "order",
-    "outer",
-    "pivot",
-    "primary",
-    "replace",
-    "right",
-    "select",
-    "set",
-    "some",
-    "table",
-    "then",
-    "top",
-    "truncate",
-    "union",
-    "update",
-    "using",
-    "values",
-    "when",
-    "where",
-    "with",
-];
+const RESERVED: &str = "
+    all and any as asc begin between by case cast create cross current delete desc distinct do drop else end
+    escape except exists fetch for from full group having if in index inner insert interval into intersect is join
+    key left like limit minus natural not null offset on open optimize or order outer pivot primary replace right
+    select set some table then top truncate union update using values when where with";
 
 /// The expression for a filter; `None` if Glue can judge nothing of it.
 ///
@@ -124,7 +55,7 @@ fn judged(condition: &PartitionCondition, canonical: bool) -> Option<String> {
 fn is_plain(key: &str) -> bool {
     let first = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let rest = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    first && rest && !RESERVED.contains(&key.to_ascii_lowercase().as_str())
+    first && rest && !RESERVED.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case(key))
 }
 
 /// A value in the expression; `None` if it is none of its type, or Glue documents no comparison for the type.

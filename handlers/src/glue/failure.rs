@@ -14,10 +14,6 @@ pub(super) const NOT_FOUND: &str = "EntityNotFoundException";
 pub(super) const EXISTS: &str = "AlreadyExistsException";
 /// The definition is not of the version that was given.
 pub(super) const CHANGED: &str = "ConcurrentModificationException";
-/// A value of a request is not one that Glue takes.
-pub(super) const INVALID: &str = "InvalidInputException";
-/// The same of its first, general check.
-pub(super) const UNFIT: &str = "ValidationException";
 
 /// Whether Glue answered with this exception.
 pub(super) fn says<E: ProvideErrorMetadata>(error: &SdkError<E>, exception: &str) -> bool {
@@ -36,8 +32,14 @@ where
             (code_of(exception, status), saying(exception, error.message()))
         }
         SdkError::TimeoutError(_) => (Code::CatalogUnavailable, "no answer came in time".to_owned()),
+        _ if has_no_credentials(&error) => (Code::PermissionDenied, last_cause(&error)),
         SdkError::ConstructionFailure(_) => (Code::CatalogRefused, last_cause(&error)),
-        _ if has_cause::<CredentialsError>(&error) => (Code::PermissionDenied, last_cause(&error)),
+        // Nothing was sent, and another try would not change that: there is no region, for example.
+        SdkError::DispatchFailure(failure)
+            if failure.is_user() || (failure.is_other() && failure.as_other().is_none()) =>
+        {
+            (Code::CatalogRefused, last_cause(&error))
+        }
         _ => (Code::CatalogUnavailable, last_cause(&error)),
     };
     with_help(code, what, &said).because(error)
@@ -111,8 +113,10 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
-fn has_cause<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<T>())
+/// Whether credentials are missing. A service that gives them but does not answer is asked again.
+fn has_no_credentials(error: &(dyn StdError + 'static)) -> bool {
+    let mut found = causes(error).filter_map(|cause| cause.downcast_ref::<CredentialsError>());
+    found.any(|error| !matches!(error, CredentialsError::ProviderTimedOut(_)))
 }
 
 /// The innermost cause, which says most: the outer ones name layers of the SDK.
@@ -139,6 +143,26 @@ mod tests {
         ] {
             assert_eq!(code_of(exception, status), code, "{exception} {status:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_region_or_credentials() {
+        use aws_credential_types::credential_fn::provide_credentials_fn;
+        use aws_sdk_glue::config::{Builder, Credentials, Region};
+        let builder =
+            || Builder::new().behavior_version(crate::http::BEHAVIOR()).http_client(crate::http::http_client());
+        let no_region = builder().credentials_provider(Credentials::new("a", "b", None, None, "tests")).build();
+        let nothing = provide_credentials_fn(async || Err(CredentialsError::not_loaded("no profile")));
+        let no_credentials = builder().region(Region::new("us-east-1")).credentials_provider(nothing).build();
+        let mut errors = Vec::new();
+        for config in [no_region, no_credentials] {
+            let sent = aws_sdk_glue::Client::from_conf(config).get_databases().send().await;
+            errors.push(failed("listing the databases", sent.unwrap_err()));
+        }
+        for (error, code) in errors.iter().zip([Code::CatalogRefused, Code::PermissionDenied]) {
+            assert_eq!(error.code, code, "{error} because of {:?}", error.source);
+        }
+        assert!(errors[0].message.ends_with("Missing Region"), "{}", errors[0]);
     }
 
     #[test]

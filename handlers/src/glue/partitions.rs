@@ -12,7 +12,7 @@ use transform::{Code, Error, Partition, PartitionChange, Result, TableName};
 
 use super::convert;
 use super::definition::{self, partition_input};
-use super::failure::{INVALID, NOT_FOUND, UNFIT, failed, says};
+use super::failure::{NOT_FOUND, failed, says};
 use super::{GlueCatalog, changed};
 
 type Values = Vec<Option<String>>;
@@ -39,16 +39,20 @@ impl GlueCatalog {
         listed.or_else(|unlisted| unlisted.absent_or_error(name)).and_then(|listed| sorted(name, listed))
     }
 
-    /// Those for which an expression is true, or all if Glue does not take the expression.
+    /// Those for which an expression is true, or all if Glue cannot judge it: for example because one partition has no value
+    /// of its key's type, as NULL is none, and the whole request fails.
     pub(super) async fn partitions_by(&self, name: &TableName, expression: &str) -> Result<Vec<Partition>> {
-        match self.list(name, Some(expression)).await {
-            Ok(listed) => sorted(name, listed),
-            Err(Unlisted::Refused(error)) if says(&error, INVALID) || says(&error, UNFIT) => {
-                tracing::debug!("the partitions of `{name}` cannot be filtered by `{expression}`: {error:?}");
-                self.all_partitions(name).await
-            }
-            Err(unlisted) => unlisted.absent_or_error(name).and_then(|listed| sorted(name, listed)),
-        }
+        let listed = match self.list(name, Some(expression)).await {
+            Ok(listed) => listed,
+            Err(unlisted) => match unlisted.absent_or_error(name) {
+                Err(error) if error.code == Code::CatalogRefused => {
+                    tracing::debug!("the partitions of `{name}` are not filtered by `{expression}`: {error}");
+                    return self.all_partitions(name).await;
+                }
+                listed => listed?,
+            },
+        };
+        sorted(name, listed)
     }
 
     /// One request for most tables; those with more partitions are listed in segments at once.
