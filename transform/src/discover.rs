@@ -287,7 +287,12 @@ fn leave_out(listing: &mut survey::Listing, locations: &[String]) {
 async fn owned_locations(catalog: &dyn Catalog) -> Result<Vec<String>> {
     let mut locations = Vec::new();
     for name in catalog.tables().await? {
-        let owned = catalog.table(&name).await?.filter(|table| table.parameters.contains_key(OWNER));
+        let table = match catalog.table(&name).await {
+            // A view, or a table of another engine: no transform has made it.
+            Err(error) if error.code == Code::UnsupportedTable => None,
+            table => table?,
+        };
+        let owned = table.filter(|table| table.parameters.contains_key(OWNER));
         locations.extend(owned.map(|table| with_slash(&table.location)));
     }
     Ok(locations)
