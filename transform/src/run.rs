@@ -119,9 +119,7 @@ impl Runner<'_> {
         if object.contains("://") {
             return Some(object.clone());
         }
-        let path = Path::parse(object).ok()?;
-        let inside = path.prefix_matches(self.root.prefix());
-        Some(if inside { self.root.url(&path) } else { self.root.absolute(object) })
+        Some(self.root.url(&Path::parse(object).ok()?))
     }
 
     fn publisher(&self) -> Publisher<'_> {
@@ -182,7 +180,14 @@ impl Runner<'_> {
                 }
             };
         }
-        outcomes.extend(due.refused.into_iter().map(Err));
+        let refused = due.refused.into_iter().map(|mut error| {
+            // The ledger names objects of the data folder relative to it.
+            if let Some(place) = error.object.as_mut().filter(|place| !place.object.contains("://")) {
+                place.object = self.root.absolute(&place.object);
+            }
+            Err(error)
+        });
+        outcomes.extend(refused);
         for (index, (work, inputs)) in due.runs.into_iter().enumerate() {
             let run_id = self.stamp.run_id(&self.transform.target, index);
             let intent = Intent { run_id, work, at: self.stamp.at, inputs };
@@ -390,6 +395,10 @@ impl Runner<'_> {
         if !matches!(&decision, Decision::Commit(commit) if commit.nonce == nonce) {
             for file in &ours {
                 stage.discard(&file.staged).await?;
+            }
+            // Whoever was faster makes it visible and tells of it. If that one dies, its message comes again.
+            if matches!(self.asked, Asked::Arrived(_)) {
+                return Ok(Done::Superseded { successor: None });
             }
         }
         self.follow(&intent.run_id, decision).await
