@@ -134,7 +134,8 @@ impl TransformHandler {
         };
         let reading = all.keys().flat_map(|table| project.downstream(table));
         let names: BTreeSet<TableName> = reading.map(|transform| transform.target.clone()).collect();
-        let asked = Asked::Arrived(all.clone());
+        let again = group.iter().any(|(item, _)| items[*item].is_again());
+        let asked = Asked::Arrived { tables: all.clone(), again };
         let mut outcomes = self.engine.run(project, &checked, &names, &asked, stamp, &|_| {}).await;
         // A transform with errors has no outcome of its own.
         for error in checked.errors {
@@ -143,7 +144,6 @@ impl TransformHandler {
                 outcomes.push(Outcome { transform, runs: vec![Err(error)], waits_for: None });
             }
         }
-        let again = group.iter().any(|(item, _)| items[*item].is_again());
         let mut told = Ok(());
         for error in outcomes.iter().flat_map(|outcome| &outcome.runs).filter_map(|run| run.as_ref().err()) {
             if told.is_ok() && is_worth_telling(error, again) {

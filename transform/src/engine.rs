@@ -56,7 +56,13 @@ pub enum Asked {
     Rebuild,
     /// To process what arrived in some tables. Of a transform that processes new objects only, nothing else is touched: neither
     /// other objects nor runs of other workers. An object that cannot be read is left out of a run with others, which goes through.
-    Arrived(BTreeMap<TableName, Arrived>),
+    Arrived {
+        /// What arrived, by table.
+        tables: BTreeMap<TableName, Arrived>,
+        /// Whether it is asked for once more: who was at it may have died, so that what was begun is carried on. Otherwise runs of
+        /// other workers are left to them.
+        again: bool,
+    },
 }
 
 /// What arrived in a table.

@@ -34,6 +34,10 @@ pub(crate) struct Publisher<'a> {
     pub(crate) catalog: &'a dyn Catalog,
     pub(crate) ledger: &'a Ledger,
     pub(crate) announce: Option<&'a Announce>,
+    /// Whether a run that is visible is told of and recorded as done; else that is left to whoever is at it.
+    pub(crate) ends: bool,
+    /// The same for other runs that have to be visible first.
+    pub(crate) ends_others: bool,
     pub(crate) target: &'a TableName,
 }
 
@@ -45,6 +49,11 @@ pub(crate) struct Settled {
 }
 
 impl Publisher<'_> {
+    /// The same for the runs of other workers.
+    pub(crate) fn of_others(&self) -> Self {
+        Self { ends: self.ends_others, ..*self }
+    }
+
     /// Makes a committed run visible and ends it.
     ///
     /// # Errors
@@ -73,7 +82,7 @@ impl Publisher<'_> {
         };
         let done = match self.ledger.done(&run_id).await? {
             Some(done) => done,
-            None => self.roll_forward(&run_id, commit.clone()).await?,
+            None => self.of_others().roll_forward(&run_id, commit.clone()).await?,
         };
         Ok(match done {
             Done::Succeeded { .. } => Some(Settled { run_id, commit, swap }),
@@ -107,10 +116,13 @@ impl Publisher<'_> {
 
     /// Tells of a run that readers see, and records its end.
     async fn succeed(&self, run_id: &str, commit: &Commit) -> Result<Done> {
+        let done = Done::Succeeded { receipt: Box::new(commit.receipt.clone()) };
+        if !self.ends {
+            return Ok(done);
+        }
         if let Some(announce) = self.announce {
             announce(commit.receipt.clone()).await?;
         }
-        let done = Done::Succeeded { receipt: Box::new(commit.receipt.clone()) };
         self.end(run_id, done).await
     }
 

@@ -57,10 +57,10 @@ impl Runner<'_> {
         if let Err(error) = self.can_be_rebuilt().await {
             return vec![Err(self.name(error))];
         }
-        let open = match self.objects() {
+        let open = match (self.objects(), self.leaves_others()) {
             // Other runs are those of other workers, who are at them.
-            Some(_) => Ok(Vec::new()),
-            None => self.ledger.open_runs().await,
+            (Some(_), _) | (None, true) => Ok(Vec::new()),
+            (None, false) => self.ledger.open_runs().await,
         };
         let mut outcomes = match open {
             Ok(open) => self.carry_all_on(&open).await,
@@ -77,11 +77,16 @@ impl Runner<'_> {
 
     /// The objects of the driving table that are to be processed, and no others; as the ledger names them.
     fn objects(&self) -> Option<BTreeSet<String>> {
-        let (Asked::Arrived(tables), Some(driving)) = (self.asked, &self.transform.driving) else { return None };
+        let (Asked::Arrived { tables, .. }, Some(driving)) = (self.asked, &self.transform.driving) else { return None };
         match tables.get(driving) {
             Some(Arrived::Objects(urls)) => Some(urls.iter().map(|url| short(self.root, url)).collect()),
             Some(Arrived::Anything) | None => None,
         }
+    }
+
+    /// Whether runs of other workers are left to them.
+    fn leaves_others(&self) -> bool {
+        matches!(self.asked, Asked::Arrived { again: false, .. })
     }
 
     async fn carry_all_on(&self, open: &[String]) -> Vec<Result<Receipt>> {
@@ -128,6 +133,8 @@ impl Runner<'_> {
             catalog: self.catalog,
             ledger: &self.ledger,
             announce: self.announce,
+            ends: true,
+            ends_others: !self.leaves_others(),
             target: &self.transform.target,
         }
     }
@@ -198,7 +205,7 @@ impl Runner<'_> {
 
     async fn due(&self) -> Result<Due> {
         // The version is read before the inputs are listed, so that whoever knows a newer version knows newer inputs.
-        let base = Base::find(&self.publisher()).await?;
+        let base = Base::find(&self.publisher().of_others()).await?;
         let listing = due::list(self.root, self.catalog, self.transform).await?;
         let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
         if matches!(self.asked, Asked::Rebuild) {
@@ -263,7 +270,7 @@ impl Runner<'_> {
         if let Some(done) = self.ledger.done(&intent.run_id).await? {
             return Ok(done);
         }
-        let base = Base::find(&self.publisher()).await?;
+        let base = Base::find(&self.publisher().of_others()).await?;
         let write = self.planned.write;
         let replaces = intent.rebuild().is_some() || matches!(write, WriteMode::OverwritePartitions | WriteMode::Merge);
         // Listed before the inputs are, and before they are claimed: files that come later are told from those of runs whose
@@ -397,7 +404,7 @@ impl Runner<'_> {
                 stage.discard(&file.staged).await?;
             }
             // Whoever was faster makes it visible and tells of it. If that one dies, its message comes again.
-            if matches!(self.asked, Asked::Arrived(_)) {
+            if self.leaves_others() {
                 return Ok(Done::Superseded { successor: None });
             }
         }

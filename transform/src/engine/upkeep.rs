@@ -74,7 +74,8 @@ impl Engine {
         let target = &transform.target;
         let ledger = Ledger::new(self.root.clone(), target);
         let announce = self.announce.as_ref();
-        let publisher = Publisher { root: &self.root, catalog: self.catalog(), ledger: &ledger, announce, target };
+        let (root, catalog) = (&self.root, self.catalog());
+        let publisher = Publisher { root, catalog, ledger: &ledger, announce, ends: true, ends_others: true, target };
         let doctor = Doctor { publisher, location: location(&self.root, transform)?, planned };
         doctor.examine(repair).await.map_err(|error| error.in_transform(target))
     }

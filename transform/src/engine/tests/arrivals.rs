@@ -112,17 +112,64 @@ async fn a_fault_while_a_run_is_divided_loses_and_doubles_nothing() {
             world.faults.plan(&[]);
             // Each message comes again by itself.
             for object in all {
-                let _ = world.arrive(&[object]).await;
+                let _ = world.delivered(&[object], true).await;
             }
             let context = format!("{fault:?} at effect {effect}");
             assert_eq!(world.rows("rows").await.len(), before + 2, "{context}");
             world.upload(MENDED.0, MENDED.1).await;
             let _ = world.arrive(&[MENDED.0]).await;
+            let _ = world.delivered(&[MENDED.0], true).await;
             assert_eq!(world.rows("rows").await.len(), before + 3, "{context}");
+            let announced: BTreeSet<String> = world.announced.lock().unwrap().iter().cloned().collect();
+            assert_eq!(world.succeeded("rows").await, announced, "{context}");
             assert!(world.runs().await.1.is_none(), "{context}");
+            assert!(world.open_runs("rows").await.is_empty(), "{context}");
             assert_eq!(world.rows("rows").await.len(), before + 3, "{context}");
             if through {
                 break;
+            }
+        }
+    }
+}
+
+const BY_DAY: &str = "-- @write: overwrite_partitions\n-- @partition: day\n\
+     SELECT count(*) AS n, CAST(at AS DATE) AS day FROM raw.t GROUP BY CAST(at AS DATE)";
+const TOTAL: &str = "SELECT count(*) AS n FROM raw.t";
+
+/// As a queue has it: a message comes again until it was processed once.
+#[tokio::test]
+async fn whatever_fails_a_message_that_comes_again_ends_its_runs_and_they_are_told() {
+    for (sql, more) in [(PLAIN, 2), (MERGE, 2), (BY_DAY, 0), (TOTAL, 0)] {
+        for fault in Fault::ALL {
+            for effect in 1.. {
+                let world = world(sql).await;
+                let before = world.rows("rows").await;
+                world.upload("raw/t/8.csv", "id,at,amount\n8,2026-11-01,1\n").await;
+                world.upload("raw/t/9.csv", "id,at,amount\n9,2026-11-02,1\n").await;
+                let all = ["raw/t/8.csv", "raw/t/9.csv"];
+                let context = format!("{sql}, {fault:?} at effect {effect}");
+                world.faults.plan(&[(effect, fault)]);
+                let first = world.arrive(&all).await;
+                let through = world.faults.is_pending();
+                world.faults.plan(&[]);
+                let is_ok = |outcome: &Result<Vec<Outcome>>| match outcome {
+                    Ok(outcomes) => outcomes.iter().flat_map(|outcome| &outcome.runs).all(Result::is_ok),
+                    Err(_) => false,
+                };
+                if !is_ok(&first) {
+                    assert!(is_ok(&world.delivered(&all, true).await), "{context}");
+                }
+                let after = world.rows("rows").await;
+                assert_eq!(after.len(), before.len() + more, "{context}");
+                assert_ne!(after, before, "{context}");
+                let announced: BTreeSet<String> = world.announced.lock().unwrap().iter().cloned().collect();
+                assert_eq!(world.succeeded("rows").await, announced, "{context}");
+                // A run that died before it had claimed anything is all that can be left.
+                assert_eq!(world.runs().await.0, Vec::<String>::new(), "{context}");
+                assert!(world.open_runs("rows").await.is_empty() && world.rows("rows").await == after, "{context}");
+                if through {
+                    break;
+                }
             }
         }
     }

@@ -149,9 +149,14 @@ impl World {
 
     /// What the handler of arrivals does with objects of `raw.t`.
     pub(super) async fn arrive(&self, objects: &[&str]) -> Result<Vec<Outcome>> {
+        self.delivered(objects, false).await
+    }
+
+    /// The same, for the first time or once more.
+    pub(super) async fn delivered(&self, objects: &[&str], again: bool) -> Result<Vec<Outcome>> {
         let urls = objects.iter().map(|object| self.clean.absolute(object)).collect();
-        let arrived = BTreeMap::from([(TableName::new("raw", "t").unwrap(), Arrived::Objects(urls))]);
-        self.asked(&Asked::Arrived(arrived)).await
+        let tables = BTreeMap::from([(TableName::new("raw", "t").unwrap(), Arrived::Objects(urls))]);
+        self.asked(&Asked::Arrived { tables, again }).await
     }
 
     async fn asked(&self, asked: &Asked) -> Result<Vec<Outcome>> {

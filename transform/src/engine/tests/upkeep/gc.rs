@@ -159,8 +159,15 @@ async fn a_worker_who_comes_much_too_late_does_no_harm() {
         let ledger = world.records("rows");
         let catalog = EmbeddedCatalog::new(world.clean.clone());
         let name = TableName::new("out", "rows").unwrap();
-        let publisher =
-            Publisher { root: &world.clean, catalog: &catalog, ledger: &ledger, announce: None, target: &name };
+        let publisher = Publisher {
+            root: &world.clean,
+            catalog: &catalog,
+            ledger: &ledger,
+            announce: None,
+            ends: true,
+            ends_others: true,
+            target: &name,
+        };
         let before = world.rows("rows").await;
         // Once more, so that the correction is replaced, too.
         world.invoke(true).await;
