@@ -87,8 +87,19 @@ class Chain:
         done = subprocess.run(command, cwd=folder, env=self.sam_environment(folder), capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"sam deploy: {done.stdout}{done.stderr}\n{self.failed_resources(stack)}")
+        self.repair_mappings()
         found = self.stacks.describe_stacks(StackName=stack)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+    def repair_mappings(self) -> None:
+        """Numbers that come from parameters of a template stay text in ministack's event source mappings, and then nothing
+        reads from any queue. Says the same numbers once more."""
+        for page in self.functions.get_paginator("list_event_source_mappings").paginate():
+            for mapping in page["EventSourceMappings"]:
+                numbers = {name: int(mapping[name]) for name in ("BatchSize", "MaximumBatchingWindowInSeconds") if name in mapping}
+                if mapping.get("ScalingConfig"):
+                    numbers["ScalingConfig"] = {"MaximumConcurrency": int(mapping["ScalingConfig"]["MaximumConcurrency"])}
+                self.functions.update_event_source_mapping(UUID=mapping["UUID"], **numbers)
 
     def sam_environment(self, home: Path) -> dict[str, str]:
         """What `sam` needs, and nothing else: no credentials but those of ministack."""

@@ -16,7 +16,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from chain import Chain
@@ -38,6 +40,10 @@ import sys, duckdb
 duckdb.sql(f"COPY (SELECT i AS id, 'page ' || i || repeat(md5(i::VARCHAR), 40) AS page FROM range({sys.argv[2]}) t(i)) "
            f"TO '{sys.argv[1]}' (FORMAT parquet, COMPRESSION uncompressed)")
 """
+# One permission of each function, without which the chain must stop.
+REQUIRED = [("Catalog", "events:PutEvents"), ("Transform", "glue:BatchCreatePartition"), ("Notify", "sns:Publish")]
+# Seconds after which what could go on would have gone on.
+STOPPED = 6
 BURST = 300
 VISITS = 5000
 
@@ -50,6 +56,7 @@ def main() -> int:
     parser.add_argument("--binaries", required=True, type=Path, metavar="DIR", help="where the functions were built")
     parser.add_argument("--unglue", required=True, type=Path, metavar="FILE", help="the program")
     parser.add_argument("--burst", type=int, default=BURST, help="objects of the burst")
+    parser.add_argument("--patience", type=float, default=600, help="seconds after which messages that are still under way are a failure")
     parser.add_argument("--keep-logs", type=Path, help="where the logs of the functions are written")
     arguments = parser.parse_args()
     flags = ("--moto", sys.executable, "--ministack", arguments.ministack, "--page", "70", "--auth")
@@ -101,11 +108,9 @@ class Deployed:
         return outputs
 
     def work_round_gaps(self, outputs: dict) -> None:
-        """Where the emulator differs from AWS: TLS-only buckets refuse its plain HTTP, and numbers of a template are texts."""
+        """Where the emulator differs from AWS: buckets for TLS only refuse its plain HTTP."""
         for bucket in (outputs["Landing"], outputs["Lake"]):
             self.chain.s3.delete_bucket_policy(Bucket=bucket)
-        for mapping in self.chain.functions.list_event_source_mappings()["EventSourceMappings"]:
-            self.chain.functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 4})
 
     def unglue(self, *arguments: str) -> str:
         """The program on a laptop, with the catalog of the emulator."""
@@ -124,6 +129,7 @@ class Deployed:
     def check(self) -> list[bool]:
         """All of it, step by step."""
         outcomes = self.first_objects()
+        outcomes += self.permissions()
         outcomes += self.poison()
         outcomes += self.changed_schema()
         outcomes += self.burst()
@@ -171,6 +177,41 @@ class Deployed:
             expect("one message a run", self.runs_told(), self.runs()),
         ]
 
+    def permissions(self) -> list[bool]:
+        """Without a permission the chain stops, nothing is lost, and it goes on once the permission is back."""
+        outcomes = []
+        for function, action in REQUIRED:
+            restore = self.without(function, action)
+            self.chain.drain(self.heard)
+            name = f"raw/orders/without-{action.replace(':', '-')}.csv"
+            # A day of its own, so that there is a new partition each time.
+            row = (len(self.orders), 1, str(datetime.date(2026, 12, 1) + datetime.timedelta(days=len(outcomes))))
+            self.orders.append(row)
+            self.send({name: orders_csv([row])})
+            time.sleep(STOPPED)
+            arrived = row[2] in {str(found[1]) for found in self.rows("sales", "orders")}
+            told = any("sales.orders" in message["Subject"] for message in self.chain.notifications(self.heard))
+            outcomes.append(expect(f"without {action} for {function}: it stops", arrived and told, False))
+            restore()
+        self.settle()
+        self.chain.drain(self.heard)
+        return [*outcomes, *self.as_it_should_be("permissions are back"), expect("dead letters", self.dead_letters(), {})]
+
+    def without(self, function: str, action: str) -> Callable[[], None]:
+        """Takes a permission from the role of a function; gives what puts it back."""
+        iam = self.chain.client("iam")
+        role = next(one["RoleName"] for one in iam.list_roles()["Roles"] if f"-{function}Role-" in one["RoleName"])
+        (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        cut = json.loads(json.dumps(whole))
+        for statement in cut["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            statement["Action"] = [one for one in actions if one != action] or ["none:None"]
+        if cut == whole:
+            raise ValueError(f"{function} has no permission {action}")
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(cut))
+        return lambda: iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
+
     def poison(self) -> list[bool]:
         """An object that cannot be unpacked, and one with a bad record far behind the sample: both alone are set aside."""
         bad = orders_csv([(n, 1, "2026-11-01") for n in range(200_000)]) + b"7,x,2026-11-01\n"
@@ -200,7 +241,7 @@ class Deployed:
         """Many small objects at once."""
         objects = {f"raw/orders/burst/{n:04}.csv": orders_csv(self.order_rows(2)) for n in range(self.arguments.burst)}
         self.send(objects)
-        self.settle(patience=900)
+        self.settle()
         return [*self.as_it_should_be("a burst"), expect("dead letters", self.dead_letters(), {})]
 
     def everything_again(self) -> list[bool]:
@@ -212,7 +253,7 @@ class Deployed:
         self.seed.shuffle(messages)
         for message in messages:
             self.chain.sqs.send_message(QueueUrl=self.outputs["ArrivalsUrl"], MessageBody=message)
-        self.settle(patience=900)
+        self.settle()
         after = (self.rows("sales", "orders"), self.rows("sales", "visits"), self.runs())
         return [expect("sent twice more: the same state", after == before, True), expect("dead letters", self.dead_letters(), {})]
 
@@ -225,8 +266,8 @@ class Deployed:
 
     ## What came of it
 
-    def settle(self, patience: float = 300) -> None:
-        self.chain.settle(heard=[self.heard], quiet=4, patience=patience)
+    def settle(self) -> None:
+        self.chain.settle(heard=[self.heard], quiet=4, patience=self.arguments.patience)
 
     def rows(self, database: str, table: str) -> list[tuple]:
         """What a reader of the catalog sees, sorted."""

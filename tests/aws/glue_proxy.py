@@ -1,6 +1,6 @@
 """A strict proxy before moto's Glue: what the real Glue demands and moto does not.
 
-    glue_proxy.py --upstream http://127.0.0.1:4570 [--port 0] [--page 7] [--reference-latency 20]
+    glue_proxy.py --upstream http://127.0.0.1:4570 [--port 0] [--page 7] [--reference-latency 20] [--authority URL]
 
 * Pages of GetDatabases, GetTables and GetPartitions; segments and ExcludeColumnSchema of GetPartitions.
 * Limits of MaxResults, of batches and of expressions; as many partition values as partition keys; names in lower case.
@@ -8,6 +8,10 @@
 
 Where documentation says nothing, this follows what clients of Glue report: a batch above its limit is a ValidationException;
 a wrong count of values fails one entry of a batch, and the whole of a call for one partition.
+
+An authority is a ministack with AUTH=true. It is asked first, with the request as it came, and its refusals count, so that the
+policies of a template decide about Glue too. It answers from a catalog of its own, which nobody looks at. For it, what a
+policy allows on `database/NAME` includes the tables there.
 
 For tests there is also, without signatures:
 
@@ -34,6 +38,10 @@ from urllib.parse import urlsplit
 from glue_rules import BATCHES, Call, GlueError
 
 SERVER_FAULTS = ("InternalServiceException", "OperationTimeoutException")
+REFUSALS = (
+    "AccessDeniedException", "ExpiredTokenException", "IncompleteSignatureException", "InvalidClientTokenId",
+    "InvalidSignatureException", "MissingAuthenticationTokenException", "SignatureDoesNotMatch", "UnrecognizedClientException",
+)  # fmt: skip
 
 
 class Failures:
@@ -74,8 +82,9 @@ class Failures:
 class Glue:
     """moto's Glue with the rules of the real one."""
 
-    def __init__(self, upstream: str, page: int | None = None, latency: float = 0.0):
+    def __init__(self, upstream: str, page: int | None = None, latency: float = 0.0, authority: str | None = None):
         self.upstream, self.page, self.latency = urlsplit(upstream).netloc, page, latency
+        self.authority = urlsplit(authority).netloc if authority else None
         self.failures = Failures()
         # Calls take turns: moto is not made for threads, and comparing a version and then changing it must be one step.
         self.turn = threading.Lock()
@@ -93,13 +102,20 @@ class Glue:
             raise asked_for(failure)
         return answer
 
+    def authorize(self, body: bytes, headers: dict) -> None:
+        """Refuses what the authority refuses. What was signed must come to it unchanged, the name of this server included."""
+        if self.authority:
+            _, answer = exchange(self.authority, "/", body, headers)
+            code = error_code(answer)
+            if code in REFUSALS:
+                raise GlueError(code, answer.get("Message") or answer.get("message") or "")
+
     def forward(self, headers: dict, operation: str, request: dict) -> dict:
         """What moto says; the headers are the client's, as they say account and region."""
         headers = {**headers, "X-Amz-Target": f"AWSGlue.{operation}"}
         status, answer = exchange(self.upstream, "/", json.dumps(request).encode(), headers)
         if status != 200:
-            code = str(answer.get("__type", "InternalServiceException")).rpartition("#")[2]
-            raise GlueError(code, answer.get("Message") or answer.get("message") or "")
+            raise GlueError(error_code(answer) or "InternalServiceException", answer.get("Message") or answer.get("message") or "")
         return answer
 
     def reset(self) -> None:
@@ -115,8 +131,13 @@ def asked_for(failure: dict) -> GlueError:
     return GlueError(failure["error"], "Rate exceeded" if throttled else "asked for by a test")
 
 
+def error_code(answer: dict) -> str:
+    """The code of an answer that is an error, else nothing."""
+    return str(answer.get("__type", "")).rpartition("#")[2]
+
+
 def exchange(host: str, path: str, body: bytes, headers: dict) -> tuple[int, dict]:
-    """Posts something to moto."""
+    """Posts something to another server."""
     connection = http.client.HTTPConnection(host, timeout=60)
     try:
         connection.request("POST", path, body, headers)
@@ -164,6 +185,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         service, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
         if service != "AWSGlue" or not operation:
             raise GlueError("UnknownOperationException", "X-Amz-Target names no operation of Glue")
+        self.server.glue.authorize(body, dict(self.headers.items()))
         kept = ("authorization", "content-type", "x-amz-date", "x-amz-security-token")
         headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
         self.reply(200, self.server.glue.answer(operation, json.loads(body or b"{}"), headers))
@@ -202,8 +224,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (any free one)")
     parser.add_argument("--page", type=int, help="no page is longer than this")
     parser.add_argument("--reference-latency", type=float, default=0.0, metavar="MS", help="every call takes so much longer")
+    parser.add_argument("--authority", metavar="URL", help="a ministack that decides who may do what")
     arguments = parser.parse_args()
-    server = Server(Glue(arguments.upstream, arguments.page, arguments.reference_latency / 1000), arguments.port)
+    glue = Glue(arguments.upstream, arguments.page, arguments.reference_latency / 1000, arguments.authority)
+    server = Server(glue, arguments.port)
     print(json.dumps({"glue": server.url}), flush=True)
     server.serve_forever()
     return 0

@@ -430,7 +430,7 @@ def authorization(ministack: str) -> list[bool]:
     outcomes = []
     os.environ["UNGLUE_SELFTEST"] = "leaked"
     for flags, unsigned, unallowed in (((), None, None), (("--auth",), "SignatureDoesNotMatch", "AccessDenied")):
-        with running("--ministack", ministack, *flags) as servers:
+        with running("--moto", sys.executable, "--ministack", ministack, *flags) as servers:
             mode = "with --auth" if flags else "without --auth"
             client("s3", servers, servers["aws"]).create_bucket(Bucket="landing")
             iam = client("iam", servers, servers["aws"])
@@ -443,13 +443,33 @@ def authorization(ministack: str) -> list[bool]:
 
             outcomes.append(expect(f"wrong secret {mode}", listing("wrong"), unsigned))
             outcomes.append(expect(f"no policy {mode}", listing(key["SecretAccessKey"]), unallowed))
-            document = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::landing"}
-            policy = json.dumps({"Version": "2012-10-17", "Statement": [document]})
-            iam.put_user_policy(UserName="someone", PolicyName="list", PolicyDocument=policy)
+            allow(iam, "someone", "s3:ListBucket", "arn:aws:s3:::landing")
             outcomes.append(expect(f"policy {mode}", listing(key["SecretAccessKey"]), None))
+
+            root = client("glue", servers, servers["glue"])
+            root.create_database(DatabaseInput={"Name": "shop"})
+            root.create_table(DatabaseName="shop", TableInput={"Name": "orders"})
+
+            def reading(secret: str) -> str | None:
+                user = {**servers, "access_key_id": key["AccessKeyId"], "secret_access_key": secret}
+                return code(client("glue", user, servers["glue"]).get_table, DatabaseName="shop", Name="orders")
+
+            refusal = unallowed and "AccessDeniedException"
+            outcomes.append(expect(f"Glue: wrong secret {mode}", reading("wrong"), unsigned and "InvalidSignatureException"))
+            outcomes.append(expect(f"Glue: no policy {mode}", reading(key["SecretAccessKey"]), refusal))
+            allow(iam, "someone", "glue:GetTable", "arn:aws:glue:*:*:database/other")
+            outcomes.append(expect(f"Glue: policy for another database {mode}", reading(key["SecretAccessKey"]), refusal))
+            allow(iam, "someone", "glue:GetTable", "arn:aws:glue:*:*:database/shop")
+            outcomes.append(expect(f"Glue: policy {mode}", reading(key["SecretAccessKey"]), None))
             if sys.platform == "linux":
                 outcomes.append(expect("variables that ministack inherited", inherited(servers["aws"]), set()))
     return outcomes
+
+
+def allow(iam, user: str, action: str, resource: str) -> None:
+    """Makes this the only thing that a user may do."""
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
+    iam.put_user_policy(UserName=user, PolicyName="only", PolicyDocument=json.dumps(document))
 
 
 def inherited(url: str) -> set[str]:

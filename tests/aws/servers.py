@@ -9,8 +9,8 @@ line is printed:
      "glue": "http://127.0.0.1:40123", "moto": "http://127.0.0.1:40124", "aws": "http://127.0.0.1:40125"}
 
 `glue` is the proxy, `aws` is ministack. The servers stop when standard input closes, so that a test that dies never leaves one
-behind, and on SIGTERM. With `--auth`, ministack checks signatures and policies. Its Lambda functions inherit its environment,
-so that has nothing of ours but PATH.
+behind, and on SIGTERM. With `--auth`, ministack checks signatures and policies, and the proxy asks it about calls of Glue. Lambda
+functions inherit ministack's environment, so that has nothing of ours but PATH.
 """
 
 import argparse
@@ -58,14 +58,15 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         ready = {"region": REGION, "access_key_id": KEY, "secret_access_key": KEY, "account": ACCOUNT}
         try:
-            if arguments.moto:
-                ready["moto"] = stack.enter_context(server("moto", arguments.moto, moto))
-                glue = glue_proxy.Glue(ready["moto"], arguments.page, arguments.reference_latency / 1000)
-                proxy = glue_proxy.Server(glue)
-                threading.Thread(target=proxy.serve_forever, daemon=True).start()
-                ready["glue"] = proxy.url
             if arguments.ministack:
                 ready["aws"] = stack.enter_context(server("ministack", arguments.ministack, ministack, auth=arguments.auth))
+            if arguments.moto:
+                ready["moto"] = stack.enter_context(server("moto", arguments.moto, moto))
+                authority = ready.get("aws") if arguments.auth else None
+                latency = arguments.reference_latency / 1000
+                proxy = glue_proxy.Server(glue_proxy.Glue(ready["moto"], arguments.page, latency, authority))
+                threading.Thread(target=proxy.serve_forever, daemon=True).start()
+                ready["glue"] = proxy.url
         except NotStarted as error:
             print(f"servers.py: {error}", file=sys.stderr)
             return 1
