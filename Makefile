@@ -1,10 +1,11 @@
 # The commands of the project. `make demo` and `make test` do all of their own set-up.
 #
 #   make demo     builds the program and runs the main job on sample data, three times
-#   make test     checks everything: format, lints, tests, docs, layering, tests of the SQL, and the tables against DuckDB
+#   make test     checks everything: format, lints, tests, docs, layering, tests of the SQL, the functions deployed to an emulator of AWS, and the tables against DuckDB
 #   make audit    licences, sources and duplicate versions of dependencies; unused dependencies
 #   make mutants  changes the code that decides about commits, and sees whether a test notices; hours
 #   make build    the release build
+#   make steps    benches of the inner steps of a run: reading, gathering, encoding
 #   make bench    compares with DuckDB, Polars and Spark; BENCH="…" passes flags, see docs/bench.md; needs Java 17 and hours
 
 SHELL := bash
@@ -21,7 +22,7 @@ DEMO := demo/data
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint unit docs layering sql s3 aws-servers oracle audit mutants build bench debug
+.PHONY: help demo test lint unit docs layering sql s3 sql s3 aws-servers template chain steps oracle audit mutants build bench debug
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,18 +56,19 @@ debug:
 
 # A snapshot that differs is a failure, never an update.
 test: export INSTA_UPDATE := no
-test: lint unit docs layering sql s3 aws-servers oracle
+test: lint unit docs layering sql s3 aws-servers template chain oracle
 	$(call heading,All passed)
-	@echo "format and lints · unit and integration tests · docs · layering and file lengths · tests of the SQL · S3 server · AWS servers · tables against DuckDB"
+	@echo "format and lints · unit and integration tests · docs · layering and file lengths · tests of the SQL · S3 server · AWS servers · template · the deployed chain · tables against DuckDB"
 
 lint:
 	$(call heading,Format and lints)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Tests that need the S3 server or DuckDB start them with this Python.
+# Tests that need the S3 server, DuckDB or the Glue catalog start them with these Pythons.
 unit: export UNGLUE_TEST_PYTHON := $(CURDIR)/$(PYTHON)
-unit: .venv/installed
+unit: export UNGLUE_TEST_MOTO := $(CURDIR)/.venv-moto/bin/python
+unit: .venv/installed .venv-moto/installed
 	$(call heading,Unit and integration tests)
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		set -x; cargo nextest run --workspace --locked; \
@@ -96,6 +98,20 @@ s3: .venv/installed
 aws-servers: .venv-moto/installed .venv-ministack/installed
 	$(call heading,AWS servers of the tests)
 	.venv-moto/bin/python tests/aws/selftest.py --ministack .venv-ministack/bin/python
+
+# The region is only for checks of names: nothing is requested.
+template: export AWS_DEFAULT_REGION := us-east-1
+template: export SAM_CLI_TELEMETRY := 0
+template: .venv-sam/installed
+	$(call heading,The template)
+	.venv-sam/bin/cfn-lint template.yaml
+	.venv-sam/bin/sam validate --lint
+
+# The functions as `make debug` builds them: a release build of all three takes an hour.
+chain: debug .venv/installed .venv-moto/installed .venv-ministack/installed .venv-sam/installed
+	$(call heading,The deployed chain)
+	.venv-moto/bin/python tests/aws/deployed.py --ministack .venv-ministack/bin/python --sam .venv-sam/bin/python \
+		--duckdb $(PYTHON) --binaries $(TARGET_DIR)/debug --unglue $(UNGLUE)
 
 oracle: debug .venv/installed
 	$(call heading,Tables against DuckDB)
@@ -159,6 +175,9 @@ BENCH_PYTHON := .venv-bench/bin/python
 bench: build .venv-bench/installed
 	$(call heading,Comparison with other engines)
 	$(BENCH_PYTHON) bench/compare/main.py --unglue $(TARGET_DIR)/release/unglue $(BENCH)
+
+steps:
+	cargo bench --workspace --bench steps
 
 .venv-bench/installed: bench/requirements.txt
 	$(call heading,Python packages of the comparison)
