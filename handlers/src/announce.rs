@@ -108,11 +108,10 @@ pub fn succeeded(mut receipt: Receipt, cost: Option<Cost>) -> Result<Entry> {
         receipt.inputs.truncate(most);
         receipt.partitions.truncate(most);
         receipt.superseded.truncate(most);
-        let total = |all: usize, listed: usize| (listed < all).then_some(all as u64);
         let detail = RunSucceeded {
             version: VERSION,
-            inputs_total: total(inputs, receipt.inputs.len()),
-            partitions_total: total(partitions, receipt.partitions.len()),
+            inputs_total: Some(inputs as u64),
+            partitions_total: Some(partitions as u64),
             receipt: receipt.clone(),
             cost: cost.clone(),
         };

@@ -24,6 +24,17 @@ from pathlib import Path
 from chain import Chain
 from selftest import expect, running
 
+# In the environment of sam, which has jsonschema.
+VALIDATE = """
+import json, sys, pathlib, jsonschema
+wrong = []
+for event in json.load(open(sys.argv[1])):
+    name = event["detail-type"].lower().replace(" ", "-") + ".schema.json"
+    schema = json.loads((pathlib.Path(sys.argv[2]) / name).read_text())
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(event["detail"])
+    wrong += [f"{name}: {error.json_path}: {error.message[:200]}" for error in errors]
+print(json.dumps(wrong[:5]))
+"""
 FUNCTIONS = {"Catalog": "catalog", "Transform": "transform", "Notify": "notify"}
 PROJECT = {
     "sql/sales/orders.sql": "-- @partition: day\nSELECT id, amount, CAST(at AS DATE) AS day FROM raw.orders\n",
@@ -79,6 +90,7 @@ class Deployed:
         self.chain = Chain(servers)
         self.outputs = self.deploy()
         self.heard = self.chain.listen(self.outputs["TopicArn"], "heard")
+        self.overheard = self.overhear()
         # What should be in sales.orders, and the keys that were sent.
         self.orders: list[tuple[int, int, str]] = []
         self.sent: list[str] = []
@@ -134,7 +146,35 @@ class Deployed:
         outcomes += self.changed_schema()
         outcomes += self.burst()
         outcomes += self.everything_again()
+        outcomes += self.events_as_described()
         return outcomes
+
+    def overhear(self) -> str:
+        """A queue that gets every event of unglue's: its URL."""
+        url = self.chain.sqs.create_queue(QueueName="overheard")["QueueUrl"]
+        arn = self.chain.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        rule = self.chain.events.put_rule(Name="overheard", EventPattern=json.dumps({"source": ["unglue"]}))["RuleArn"]
+        allowed = {
+            "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+        }  # fmt: skip
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        self.chain.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        self.chain.events.put_targets(Rule="overheard", Targets=[{"Id": "queue", "Arn": arn}])
+        return url
+
+    def events_as_described(self) -> list[bool]:
+        """Every event that was sent is one of its schema in docs/events/."""
+        events = [json.loads(message["Body"]) for message in self.chain.drain(self.overheard)]
+        (self.folder / "events.json").write_text(json.dumps(events))
+        schemas = Path(__file__).parent.parent.parent / "docs" / "events"
+        command = [self.arguments.sam, "-c", VALIDATE, self.folder / "events.json", schemas]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        kinds = {"Catalog Updated", "Transform Succeeded", "Transform Failed"}
+        return [
+            expect("kinds of events", {event["detail-type"] for event in events}, kinds),
+            expect("events that are not as their schema says", found, []),
+        ]
 
     def order_rows(self, count: int) -> list[tuple[int, int, str]]:
         first = len(self.orders)
@@ -267,7 +307,7 @@ class Deployed:
     ## What came of it
 
     def settle(self) -> None:
-        self.chain.settle(heard=[self.heard], quiet=4, patience=self.arguments.patience)
+        self.chain.settle(heard=[self.heard, self.overheard], quiet=4, patience=self.arguments.patience)
 
     def rows(self, database: str, table: str) -> list[tuple]:
         """What a reader of the catalog sees, sorted."""

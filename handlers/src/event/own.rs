@@ -80,10 +80,10 @@ pub struct RunSucceeded {
     pub version: u64,
     /// The receipt. Its lists are shortened where an event could not hold them.
     pub receipt: Receipt,
-    /// How many inputs there were, where their list is shortened.
+    /// How many inputs there were: their list may be shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs_total: Option<u64>,
-    /// How many partitions there were, where their list is shortened.
+    /// How many partitions there were: their list may be shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions_total: Option<u64>,
     /// What the run cost.
