@@ -81,6 +81,10 @@ pub(crate) enum Verb {
         /// Rebuild the tables from all of their source
         #[arg(long)]
         full_refresh: bool,
+        /// Run on AWS, in the deployed function of this name (the output `TransformFunction` of the stack), with the SQL that was
+        /// deployed
+        #[arg(long, value_name = "FUNCTION")]
+        remote: Option<String>,
     },
     /// Test the SQL on the rows in `sql/<database>/<table>.test/`
     Test {

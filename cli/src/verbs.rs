@@ -10,6 +10,7 @@ mod history;
 mod init;
 mod invoke;
 mod plan;
+mod remote;
 mod run;
 mod test;
 
@@ -42,7 +43,10 @@ pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict
         Verb::Catalog { action } => catalog::catalog(args, *action, screen).await,
         Verb::Check { format } => check::check(args, *format, screen).await,
         Verb::Plan { names, arrival } => plan::plan(args, names, arrival, screen).await,
-        Verb::Run { names, full_refresh } => run::run(args, names, *full_refresh, screen).await,
+        Verb::Run { names, full_refresh, remote: Some(function) } => {
+            remote::run(function, names, *full_refresh, screen).await
+        }
+        Verb::Run { names, full_refresh, remote: None } => run::run(args, names, *full_refresh, screen).await,
         Verb::Test { names } => test::test(args, names, screen).await,
         Verb::History { names, limit, run } => history::history(args, names, *limit, run.as_deref(), screen).await,
         Verb::Doctor { names, repair } => doctor::doctor(args, names, *repair, screen).await,

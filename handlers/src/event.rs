@@ -23,7 +23,7 @@ pub use expected::expected;
 pub use key::{Found, KeyCandidates};
 pub use newest::newest;
 pub use object::{Change, ObjectEvent};
-pub use own::{CatalogUpdated, RunFailed, RunSucceeded};
+pub use own::{CatalogUpdated, RunFailed, RunRequested, RunSucceeded};
 pub use sequencer::Sequencer;
 
 /// Bytes of the longest message that is read: what SQS and EventBridge carry at most.
@@ -43,6 +43,8 @@ pub enum Message {
     RunSucceeded(RunSucceeded),
     /// A run failed.
     RunFailed(RunFailed),
+    /// Transforms are to run now.
+    RunRequested(RunRequested),
     /// A Glue crawler changed its state.
     Crawler(CrawlerState),
     /// Nothing to do, with the reason: to be acknowledged and counted.

@@ -4,14 +4,18 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_sdk_lambda::primitives::Blob;
 use serde_json::Value;
 use tokio::time::Instant;
 use transform::{Code, Error, Result, Stamp};
 
 use crate::catalog::CatalogHandler;
-use crate::event::is_sqs;
+use crate::event::{Message, is_sqs, parse};
 use crate::notify::NotifyHandler;
 use crate::queue::{Fate, Item, Queue};
+use crate::service::unannounced;
 use crate::transform::TransformHandler;
 use crate::wiring::{ProjectSource, Wiring};
 
@@ -70,6 +74,11 @@ impl Callable {
             let response = self.queue.settle(fates).await;
             return serde_json::to_value(response).map_err(|error| Error::new(Code::Internal, error.to_string()));
         }
+        if let (Function::Transform(handler), Some(source)) = (&self.function, &self.project)
+            && let [Message::RunRequested(request)] = &parse(&event.to_string())?[..]
+        {
+            return handler.run_named(source.current().await?.as_ref(), request, &stamp, deadline).await;
+        }
         let item = Item { id: String::new(), body: event.to_string(), receipt: None, tries: 1 };
         for (_, fate) in self.process(vec![item], &stamp, deadline).await {
             fate?;
@@ -99,6 +108,34 @@ impl Callable {
             Function::Catalog(_) | Function::Transform(_) => Vec::new(),
         }
     }
+}
+
+/// Calls a deployed function and waits for its answer.
+///
+/// # Errors
+/// [`Code::NotFound`], [`Code::PermissionDenied`]; the function's own error.
+pub async fn invoke(sdk: &SdkConfig, function: &str, event: &Value) -> Result<Value> {
+    // A second try would run beside the first, which may take the longest time that there is.
+    let config = aws_sdk_lambda::config::Builder::from(sdk).retry_config(RetryConfig::disabled());
+    let client = aws_sdk_lambda::Client::from_conf(config.build());
+    let called = client.invoke().function_name(function).payload(Blob::new(event.to_string())).send().await;
+    let called = called.map_err(|error| match error.as_service_error() {
+        Some(service) if service.is_resource_not_found_exception() => {
+            Error::new(Code::NotFound, format!("there is no function `{function}`"))
+                .help("name the output `TransformFunction` of the stack")
+        }
+        _ => unannounced(&format!("the function `{function}`"), error),
+    })?;
+    let answer = called.payload().map(|blob| serde_json::from_slice(blob.as_ref())).transpose();
+    let answer: Value = answer
+        .map_err(|error| Error::new(Code::Internal, format!("`{function}` answers no JSON: {error}")))?
+        .unwrap_or_default();
+    if called.function_error().is_none() {
+        return Ok(answer);
+    }
+    let said = |field: &str| answer.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let code = serde_json::from_value(Value::String(said("errorType"))).unwrap_or(Code::Internal);
+    Err(Error::new(code, format!("the function `{function}` failed: {}", said("errorMessage"))))
 }
 
 /// When an invocation ends that Lambda says to end then, in milliseconds since 1970.

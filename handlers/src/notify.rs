@@ -80,6 +80,6 @@ fn of(message: &Message) -> Option<Mail> {
         Message::RunSucceeded(run) => Some(mail::succeeded(run)),
         Message::RunFailed(run) => Some(mail::failed(run)),
         Message::CatalogUpdated(update) => mail::catalog_updated(update),
-        Message::Object(_) | Message::Crawler(_) | Message::Nothing(_) => None,
+        Message::Object(_) | Message::RunRequested(_) | Message::Crawler(_) | Message::Nothing(_) => None,
     }
 }

@@ -9,7 +9,7 @@ use transform::{Arrived, Asked, Code, Engine, Error, Kind, Outcome, Project, Res
 
 use crate::announce::{self, Bus};
 use crate::catalog::Landing;
-use crate::event::{Message, expected, parse};
+use crate::event::{Message, RunRequested, expected, parse};
 use crate::queue::{Fate, Item, is_permanent, worse};
 
 /// What is left of a function's time when work ends: enough to report what became of it.
@@ -68,6 +68,52 @@ impl TransformHandler {
             }
         }
         items.into_iter().zip(fates).collect()
+    }
+
+    /// Runs transforms that someone asks for by name, and answers as `unglue run --json` does. Work ends in time before `deadline`.
+    ///
+    /// # Errors
+    /// [`Code::UnknownTransform`]; [`Code::TimeOver`], after which what was begun is carried on by the next call; the catalog's.
+    pub async fn run_named(
+        &self,
+        project: &Project,
+        request: &RunRequested,
+        stamp: &Stamp,
+        deadline: Instant,
+    ) -> Result<serde_json::Value> {
+        let all = project.transforms().iter().map(|transform| transform.target.clone());
+        let named = request.names.iter().map(|name| Ok(project.find(name)?.target.clone()));
+        let names: BTreeSet<TableName> =
+            if request.names.is_empty() { all.collect() } else { named.collect::<Result<_>>()? };
+        let asked = if request.full_refresh { Asked::Rebuild } else { Asked::Due };
+        let run = async {
+            let mut checked = self.engine.check(project).await?;
+            if !request.full_refresh {
+                checked = checked.without_full_refresh();
+            }
+            let outcomes = self.engine.run(project, &checked, &names, &asked, stamp, &|_| {}).await;
+            Ok::<_, Error>((checked.errors, outcomes))
+        };
+        let ends = deadline.checked_sub(MARGIN).unwrap_or(deadline);
+        let (mut errors, outcomes) = timeout_at(ends, run).await.map_err(|_| {
+            Error::new(Code::TimeOver, "the function's time was over before the runs were through")
+                .help("call it again: what was begun is carried on")
+        })??;
+        let (mut receipts, mut idle, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        for Outcome { transform, runs, waits_for } in outcomes {
+            match waits_for {
+                Some(upstream) => waiting.push(json!({"transform": transform, "waits_for": upstream})),
+                None if runs.is_empty() => idle.push(transform),
+                None => {}
+            }
+            for run in runs {
+                match run {
+                    Ok(receipt) => receipts.push(receipt),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        Ok(json!({"runs": receipts, "errors": errors, "up_to_date": idle, "waiting": waiting}))
     }
 
     /// The tables that messages tell of, with what arrived in them.

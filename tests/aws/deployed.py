@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +52,20 @@ import sys, duckdb
 duckdb.sql(f"COPY (SELECT i AS id, 'page ' || i || repeat(md5(i::VARCHAR), 40) AS page FROM range({sys.argv[2]}) t(i)) "
            f"TO '{sys.argv[1]}' (FORMAT parquet, COMPRESSION uncompressed)")
 """
-# One permission of each function, without which the chain must stop.
+# Permissions, by action or by the statement's name, that this step never needs: each with the reason.
+UNUSED = {
+    "WriteLog": "the emulator writes logs itself",
+    "SetAside": "only for poison",
+    "sqs:ChangeMessageVisibility": "without it messages come again later",
+    "s3:GetObjectVersion": "only where the landing bucket has versions",
+    "s3:AbortMultipartUpload": "only for a run that was overtaken",
+    "s3:DeleteObject": "only for a run that was overtaken",
+    "glue:UpdateTable": "only for a table that changes",
+    "glue:BatchUpdatePartition": "only for a partition that moves",
+    "glue:BatchDeletePartition": "only for a partition that goes",
+    "glue:CreateTable": "only for a table that is new",
+}
+# One permission of each function, without which the chain must stop; the rest of them with --every-permission.
 REQUIRED = [("Catalog", "events:PutEvents"), ("Transform", "glue:BatchCreatePartition"), ("Notify", "sns:Publish")]
 # Seconds after which what could go on would have gone on.
 STOPPED = 6
@@ -68,13 +82,16 @@ def main() -> int:
     parser.add_argument("--unglue", required=True, type=Path, metavar="FILE", help="the program")
     parser.add_argument("--burst", type=int, default=BURST, help="objects of the burst")
     parser.add_argument("--patience", type=float, default=600, help="seconds after which messages that are still under way are a failure")
+    parser.add_argument("--batch-window", default="1", help="seconds that queues gather messages")
+    parser.add_argument("--every-permission", action="store_true", help="takes each permission away in turn, not one of each function")
+    parser.add_argument("--speed", type=int, metavar="N", help="checks nothing: times N single objects, then a burst")
     parser.add_argument("--keep-logs", type=Path, help="where the logs of the functions are written")
     arguments = parser.parse_args()
     flags = ("--moto", sys.executable, "--ministack", arguments.ministack, "--page", "70", "--auth")
     with tempfile.TemporaryDirectory(prefix="unglue-deployed-") as name, running(*flags) as servers:
         deployed = Deployed(arguments, Path(name), servers)
         try:
-            outcomes = deployed.check()
+            outcomes = deployed.speed() if arguments.speed else deployed.check()
         finally:
             if arguments.keep_logs:
                 deployed.write_logs(arguments.keep_logs)
@@ -109,7 +126,7 @@ class Deployed:
         glue = self.chain.servers["glue"]
         outputs = self.chain.deploy(
             Path(os.path.abspath(self.arguments.sam)), template, self.folder, "unglue", code,
-            {"AWS_ENDPOINT_URL_GLUE": glue}, {"Email": "none", "BatchWindow": "1"},
+            {"AWS_ENDPOINT_URL_GLUE": glue}, {"Email": "none", "BatchWindow": self.arguments.batch_window},
         )  # fmt: skip
         self.work_round_gaps(outputs)
         self.chain.mirror_databases()
@@ -146,8 +163,33 @@ class Deployed:
         outcomes += self.changed_schema()
         outcomes += self.burst()
         outcomes += self.everything_again()
+        outcomes += self.from_a_laptop()
         outcomes += self.events_as_described()
         return outcomes
+
+    def from_a_laptop(self) -> list[bool]:
+        """The program on the deployed catalog and data; and in the deployed function."""
+        for name in ("poison.csv.gz", "deep.csv"):
+            self.chain.s3.delete_object(Bucket=self.outputs["Landing"], Key=f"raw/orders/{name}")
+        lake = ("--data", f"s3://{self.outputs['Lake']}")
+        remote = ("--remote", self.outputs["TransformFunction"])
+        before = self.rows("sales", "orders")
+        checked = self.unglue("check", *lake)
+        idle = json.loads(self.unglue("run", "--json", *remote))
+        rebuilt = json.loads(self.unglue("run", "sales.orders", "--full-refresh", "--json", *remote))
+        self.settle()
+        past = json.loads(self.unglue("history", "sales.orders", "--json", *lake))
+        self.unglue("doctor", *lake)
+        local = json.loads(self.unglue("run", "--json", *lake))
+        return [
+            expect("check finds nothing", "error" in checked, False),
+            expect("nothing is due in the function", (idle["runs"], idle["errors"]), ([], [])),
+            expect("the function rebuilds", [(run["transform"], run["rows"]) for run in rebuilt["runs"]], [("sales.orders", len(self.orders))]),
+            expect("the rebuilt table is the same", self.rows("sales", "orders") == before, True),
+            expect("the rebuild is in the history", rebuilt["runs"][0]["run_id"] in json.dumps(past), True),
+            expect("nothing is due on the laptop", (local["runs"], local["errors"]), ([], [])),
+            *self.as_it_should_be("after all"),
+        ]
 
     def overhear(self) -> str:
         """A queue that gets every event of unglue's: its URL."""
@@ -175,6 +217,32 @@ class Deployed:
             expect("kinds of events", {event["detail-type"] for event in events}, kinds),
             expect("events that are not as their schema says", found, []),
         ]
+
+    def speed(self) -> list[bool]:
+        """Seconds from the upload to the message for people, which comes after the rows are visible; requests to Glue."""
+        seconds = []
+        for number in range(self.arguments.speed):
+            self.settle()
+            self.chain.drain(self.heard)
+            counted = self.glue_requests()
+            start = time.monotonic()
+            self.send({f"raw/orders/single-{number}.csv": orders_csv(self.order_rows(20))})
+            while not any("sales.orders" in message["Subject"] for message in self.chain.notifications(self.heard)):
+                time.sleep(0.02)
+            seconds.append(time.monotonic() - start)
+        seconds.sort()
+        percentile = lambda share: seconds[min(len(seconds) - 1, int(len(seconds) * share))]
+        print(f"single object to message: p50 {percentile(0.5):.2f} s, p95 {percentile(0.95):.2f} s, of {len(seconds)}")
+        self.settle()
+        print(f"requests to Glue of the last: {self.glue_requests() - counted}")
+        start = time.monotonic()
+        self.burst()
+        print(f"burst of {self.arguments.burst}, until nothing is left to do: {time.monotonic() - start - 4:.1f} s")
+        return self.as_it_should_be("speed")
+
+    def glue_requests(self) -> Counter:
+        with urllib.request.urlopen(self.chain.servers["glue"] + "/_control/requests") as answer:
+            return Counter(json.load(answer))
 
     def order_rows(self, count: int) -> list[tuple[int, int, str]]:
         first = len(self.orders)
@@ -220,7 +288,8 @@ class Deployed:
     def permissions(self) -> list[bool]:
         """Without a permission the chain stops, nothing is lost, and it goes on once the permission is back."""
         outcomes = []
-        for function, action in REQUIRED:
+        required = self.every_permission() if self.arguments.every_permission else REQUIRED
+        for function, action in required:
             restore = self.without(function, action)
             self.chain.drain(self.heard)
             name = f"raw/orders/without-{action.replace(':', '-')}.csv"
@@ -237,12 +306,27 @@ class Deployed:
         self.chain.drain(self.heard)
         return [*outcomes, *self.as_it_should_be("permissions are back"), expect("dead letters", self.dead_letters(), {})]
 
+    def every_permission(self) -> list[tuple[str, str]]:
+        """All of them, but for those that this chain has no need of."""
+        found = []
+        for function in FUNCTIONS:
+            _, _, document = self.policy(function)
+            actions = [statement["Action"] for statement in document["Statement"] if statement["Sid"] not in UNUSED]
+            flat = {action for one in actions for action in (one if isinstance(one, list) else [one])}
+            found += [(function, action) for action in sorted(flat - set(UNUSED))]
+        return found
+
+    def policy(self, function: str) -> tuple[str, str, dict]:
+        """The role of a function, its policy's name, and the policy."""
+        iam = self.chain.client("iam")
+        role = next(one["RoleName"] for one in iam.list_roles()["Roles"] if f"-{function}Role-" in one["RoleName"])
+        (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return role, name, iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+
     def without(self, function: str, action: str) -> Callable[[], None]:
         """Takes a permission from the role of a function; gives what puts it back."""
         iam = self.chain.client("iam")
-        role = next(one["RoleName"] for one in iam.list_roles()["Roles"] if f"-{function}Role-" in one["RoleName"])
-        (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-        whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        role, policy, whole = self.policy(function)
         cut = json.loads(json.dumps(whole))
         for statement in cut["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]

@@ -11,7 +11,7 @@ use crate::code::{Code, Kind};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A position in a file of the user's project. Lines and columns are 1-based; columns and lengths count characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Location {
     /// Path of the file as the user knows it, for example `sql/sales/orders_daily.sql`.
     pub file: String,
@@ -26,7 +26,7 @@ pub struct Location {
 }
 
 /// A place in an input object.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ObjectLine {
     /// The object: a URL, or a path on a local disk.
     pub object: String,
@@ -37,23 +37,23 @@ pub struct ObjectLine {
 /// An error that names what it is about and says what to do.
 ///
 /// The message is lowercase, without full stop.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Error {
     /// Stable code; `unglue explain CODE` tells more.
     pub code: Code,
     /// What is wrong, with the names and values involved.
     pub message: String,
     /// Where in the project.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Location>,
     /// Where in the data.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectLine>,
     /// The transform that was being checked or run, `database.table`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<String>,
     /// The way out.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// What another library said.
     #[serde(skip)]

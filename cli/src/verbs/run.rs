@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Args, names: &[String], full_refresh: bool, scree
 }
 
 /// Prints receipts and the errors of the runs; whether anything failed. `known` are errors that were printed before.
-fn report(outcomes: Vec<Outcome>, known: Vec<Error>, screen: &mut Screen) -> Result<bool> {
+pub(super) fn report(outcomes: Vec<Outcome>, known: Vec<Error>, screen: &mut Screen) -> Result<bool> {
     let mut receipts = Vec::new();
     let mut errors = Vec::new();
     let mut idle = Vec::new();

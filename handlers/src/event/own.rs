@@ -20,6 +20,9 @@ pub const TRANSFORM_FAILED: &str = "Transform Failed";
 /// `detail-type` of [`Replay`].
 pub const REPLAY: &str = "Replay";
 
+/// `detail-type` of [`RunRequested`].
+pub const RUN_REQUESTED: &str = "Run Requested";
+
 /// `version` of every detail. Fields may be added; a change of what is there is a new version.
 pub const VERSION: u64 = 1;
 
@@ -131,6 +134,19 @@ pub struct Replay {
     pub objects: Vec<ReplayedObject>,
 }
 
+/// Transforms that are to run now, for whoever calls the function `transform` directly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRequested {
+    /// [`VERSION`].
+    pub version: u64,
+    /// Names, `database.table` or the table alone; all transforms where there are none.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Whether the tables are rebuilt from all of their source.
+    #[serde(default)]
+    pub full_refresh: bool,
+}
+
 /// One object of a [`Replay`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayedObject {
@@ -155,6 +171,7 @@ pub(super) fn event(envelope: Envelope) -> Result<Vec<Message>> {
         CATALOG_UPDATED => Message::CatalogUpdated(detail(envelope)?),
         TRANSFORM_SUCCEEDED => Message::RunSucceeded(detail(envelope)?),
         TRANSFORM_FAILED => Message::RunFailed(detail(envelope)?),
+        RUN_REQUESTED => Message::RunRequested(detail(envelope)?),
         REPLAY => return replayed(envelope),
         other => return Err(bad(format!("no event `{}` of unglue is known", shown(other))).help(NEWER)),
     };
