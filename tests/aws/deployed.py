@@ -52,10 +52,13 @@ import sys, duckdb
 duckdb.sql(f"COPY (SELECT i AS id, 'page ' || i || repeat(md5(i::VARCHAR), 40) AS page FROM range({sys.argv[2]}) t(i)) "
            f"TO '{sys.argv[1]}' (FORMAT parquet, COMPRESSION uncompressed)")
 """
-# Permissions, by action or by the statement's name, that this step never needs: each with the reason.
+# Permissions, by action or by the statement's name, that this step never asks for: each with the reason.
 UNUSED = {
     "WriteLog": "the emulator writes logs itself",
     "SetAside": "only for poison",
+    "sqs:ReceiveMessage": "the emulator reads queues by itself",
+    "sqs:DeleteMessage": "the emulator reads queues by itself",
+    "sqs:GetQueueAttributes": "the emulator reads queues by itself",
     "sqs:ChangeMessageVisibility": "without it messages come again later",
     "s3:GetObjectVersion": "only where the landing bucket has versions",
     "s3:AbortMultipartUpload": "only for a run that was overtaken",
@@ -64,6 +67,11 @@ UNUSED = {
     "glue:BatchUpdatePartition": "only for a partition that moves",
     "glue:BatchDeletePartition": "only for a partition that goes",
     "glue:CreateTable": "only for a table that is new",
+    "Catalog glue:GetDatabases": "only for a table that is new",
+    "Catalog glue:GetTables": "only for a table that is new",
+    "Catalog glue:GetPartitions": "only for a source with partitions",
+    "Catalog glue:BatchGetPartition": "only for a source with partitions",
+    "Catalog glue:BatchCreatePartition": "only for a source with partitions",
 }
 # One permission of each function, without which the chain must stop; the rest of them with --every-permission.
 REQUIRED = [("Catalog", "events:PutEvents"), ("Transform", "glue:BatchCreatePartition"), ("Notify", "sns:Publish")]
@@ -292,7 +300,7 @@ class Deployed:
         for function, action in required:
             restore = self.without(function, action)
             self.chain.drain(self.heard)
-            name = f"raw/orders/without-{action.replace(':', '-')}.csv"
+            name = f"raw/orders/{function}-without-{action.replace(':', '-')}.csv"
             # A day of its own, so that there is a new partition each time.
             row = (len(self.orders), 1, str(datetime.date(2026, 12, 1) + datetime.timedelta(days=len(outcomes))))
             self.orders.append(row)
@@ -313,7 +321,8 @@ class Deployed:
             _, _, document = self.policy(function)
             actions = [statement["Action"] for statement in document["Statement"] if statement["Sid"] not in UNUSED]
             flat = {action for one in actions for action in (one if isinstance(one, list) else [one])}
-            found += [(function, action) for action in sorted(flat - set(UNUSED))]
+            needed = [action for action in sorted(flat) if action not in UNUSED and f"{function} {action}" not in UNUSED]
+            found += [(function, action) for action in needed]
         return found
 
     def policy(self, function: str) -> tuple[str, str, dict]:

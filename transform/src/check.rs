@@ -46,8 +46,8 @@ impl Checked {
 /// Only those of the catalog itself; what is wrong with the project is in the result.
 pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Checked> {
     let mut known: BTreeMap<TableName, SchemaRef> = BTreeMap::new();
-    let mut names = catalog.tables().await?;
-    names.extend(project.transforms().iter().map(|transform| transform.target.clone()));
+    // Of all tables, for suggestions: listed only where a table is missing.
+    let mut names: Option<Vec<TableName>> = None;
     let mut checked = Checked::default();
     let mut unplanned: BTreeSet<TableName> = project.broken().clone();
     // What is wrong with the query of a file is told together with what is wrong with its header.
@@ -66,8 +66,17 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
             unplanned.insert(transform.target.clone());
             continue;
         }
+        if names.is_none() && transform.inputs.iter().any(|input| !known.contains_key(&input.name)) {
+            let mut listed = match catalog.tables().await {
+                // Who may not list them can still be told what is missing.
+                Err(error) if error.code == Code::PermissionDenied => Vec::new(),
+                listed => listed?,
+            };
+            listed.extend(project.transforms().iter().map(|transform| transform.target.clone()));
+            names = Some(listed);
+        }
         let is_sound = !project.broken().contains(&transform.target);
-        let outcome = plan(transform, &|name| known.get(name).cloned(), &names)
+        let outcome = plan(transform, &|name| known.get(name).cloned(), names.as_deref().unwrap_or_default())
             .and_then(|planned| after_rebuilds(transform, planned, &checked.planned));
         let misfit = match &outcome {
             Ok(planned) => misfit(catalog.table(&transform.target).await?, transform, planned),
