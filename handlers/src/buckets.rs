@@ -216,3 +216,52 @@ impl MultipartStore for Buckets {
         store.abort_multipart(&key, id).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::aws::AmazonS3Builder;
+    use transform::{Code, storage};
+
+    use super::*;
+
+    fn buckets() -> Buckets {
+        let open = |name: &str| {
+            let builder = AmazonS3Builder::new().with_bucket_name(name).with_region("us-east-1");
+            // Nothing listens there: what comes so far was let through.
+            builder.with_endpoint("http://127.0.0.1:9").with_allow_http(true).with_skip_signature(true).build()
+        };
+        Buckets::new(Some(BTreeSet::from(["lake".to_owned()])), Box::new(open))
+    }
+
+    #[tokio::test]
+    async fn other_buckets_are_refused_by_name() {
+        let buckets = buckets();
+        let path = Path::from("secret/a.csv");
+        let refused = [
+            buckets.get(&path).await.map(|_| ()),
+            buckets.put(&path, "x".into()).await.map(|_| ()),
+            buckets.list(Some(&path)).try_collect::<Vec<_>>().await.map(|_| ()),
+            buckets.create_multipart(&path).await.map(|_| ()),
+        ];
+        for outcome in refused {
+            let error = storage(path.as_ref(), outcome.unwrap_err());
+            assert_eq!(error.code, Code::PermissionDenied);
+            assert!(error.message.contains("`secret`") && error.message.contains("ExtraBuckets"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn objects_are_copied_within_a_bucket_only() {
+        let both = Buckets { allowed: None, ..buckets() };
+        let copied = both.copy(&Path::from("one/a"), &Path::from("two/a")).await;
+        assert!(matches!(copied, Err(Error::NotSupported { .. })), "{copied:?}");
+    }
+
+    #[test]
+    fn a_path_is_a_bucket_and_a_key() {
+        let (_, bucket, key) = buckets().at(&Path::from("lake/raw/t/a b.csv")).unwrap();
+        assert_eq!((bucket.as_str(), key.as_ref()), ("lake", "raw/t/a b.csv"));
+        assert_eq!(outside(&bucket, &key).unwrap(), Path::from("lake/raw/t/a b.csv"));
+    }
+}
