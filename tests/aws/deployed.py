@@ -149,11 +149,11 @@ class Deployed:
         for bucket in (outputs["Landing"], outputs["Lake"]):
             self.chain.s3.delete_bucket_policy(Bucket=bucket)
 
-    def unglue(self, *arguments: str) -> str:
+    def unglue(self, *arguments: str | Path, **settings: str) -> str:
         """The program on a laptop, with the catalog of the emulator."""
         servers = self.chain.servers
         environment = {
-            **self.chain.sam_environment(self.folder), "AWS_ENDPOINT_URL_GLUE": servers["glue"], "AWS_REGION": servers["region"]
+            **self.chain.sam_environment(self.folder), "AWS_ENDPOINT_URL_GLUE": servers["glue"], "AWS_REGION": servers["region"], **settings
         }  # fmt: skip
         command = [self.arguments.unglue, *arguments, "--catalog", "glue", "--project", self.folder / "project"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -189,12 +189,21 @@ class Deployed:
         past = json.loads(self.unglue("history", "sales.orders", "--json", *lake))
         self.unglue("doctor", *lake)
         local = json.loads(self.unglue("run", "--json", *lake))
+        self.unglue("catalog", "--data", f"s3://{self.outputs['Landing']}")
+        replay = {"bucket": self.outputs["Landing"], "key": "raw/orders/plain.csv"}
+        event = self.folder / "replay.json"
+        event.write_text(json.dumps({"source": "unglue", "detail-type": "Replay", "detail": {"version": 1, "objects": [replay]}}))
+        invoked = self.unglue(
+            "invoke", "transform", event, UNGLUE_DATA=f"s3://{self.outputs['Lake']}", UNGLUE_LANDING=f"s3://{self.outputs['Landing']}",
+            UNGLUE_PROJECT=f"s3://{self.outputs['Lake']}/_unglue/_project",
+        )  # fmt: skip
         return [
             expect("check finds nothing", "error" in checked, False),
             expect("nothing is due in the function", (idle["runs"], idle["errors"]), ([], [])),
             expect("the function rebuilds", [(run["transform"], run["rows"]) for run in rebuilt["runs"]], [("sales.orders", len(self.orders))]),
             expect("the rebuilt table is the same", self.rows("sales", "orders") == before, True),
             expect("the rebuild is in the history", rebuilt["runs"][0]["run_id"] in json.dumps(past), True),
+            expect("a replay of what was processed changes nothing", json.loads(invoked), None),
             expect("nothing is due on the laptop", (local["runs"], local["errors"]), ([], [])),
             *self.as_it_should_be("after all"),
         ]
