@@ -10,7 +10,6 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use transform::{Bucket, Catalog, Code, DataRoot, EmbeddedCatalog, Engine, Error, Limits, Result, Stamp};
 
-use handlers::functions::{Callable, Role};
 use handlers::glue::{self, GlueCatalog};
 use handlers::settings::{Place, Settings};
 use handlers::wiring::{self, Wiring};
@@ -48,11 +47,11 @@ pub(crate) async fn engine(args: &Args) -> Result<Engine> {
     Ok(Engine::new(root, catalog, limits))
 }
 
-/// One of the functions in this process, with the settings that it would have on Lambda.
-pub(crate) async fn function(role: Role) -> Result<Callable> {
+/// What the functions are made of, with the settings that they would have on Lambda.
+pub(crate) async fn wiring() -> Result<Wiring> {
     let settings = Settings::read(|name| env::var(name).ok())?;
     let limits = start::limits(&settings);
-    Callable::new(role, &Wiring::new(settings, http::config().await, limits))
+    Ok(Wiring::new(settings, http::config().await, limits))
 }
 
 /// A place on S3, with the store that has it.

@@ -19,95 +19,114 @@ use crate::service::unannounced;
 use crate::transform::TransformHandler;
 use crate::wiring::{ProjectSource, Wiring};
 
-/// One function.
-pub enum Function {
-    /// Objects arrive, the catalog learns of them.
-    Catalog(CatalogHandler),
-    /// The catalog has news, transforms run.
-    Transform(TransformHandler),
-    /// What happened, told to people.
-    Notify(NotifyHandler),
-}
-
-/// Which function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// [`Function::Catalog`]
-    Catalog,
-    /// [`Function::Transform`]
-    Transform,
-    /// [`Function::Notify`]
-    Notify,
-}
-
-/// A function with what it needs to be called.
-pub struct Callable {
-    function: Function,
-    project: Option<ProjectSource>,
+/// Objects arrive, the catalog learns of them.
+pub struct CatalogFunction {
+    handler: CatalogHandler,
+    project: ProjectSource,
     queue: Queue,
 }
 
-impl Callable {
+impl CatalogFunction {
     /// Made once, when the process starts.
     ///
     /// # Errors
     /// [`Code::Usage`] for settings that cannot be; for a project in a folder: what is wrong with it.
-    pub fn new(role: Role, wiring: &Wiring) -> Result<Self> {
-        let function = match role {
-            Role::Catalog => Function::Catalog(wiring.catalog()?),
-            Role::Transform => Function::Transform(wiring.transform()?),
-            Role::Notify => Function::Notify(wiring.notify()),
-        };
-        let project = if role == Role::Notify { None } else { Some(wiring.project()?) };
-        Ok(Self { function, project, queue: wiring.queue() })
+    pub fn new(wiring: &Wiring) -> Result<Self> {
+        Ok(Self { handler: wiring.catalog()?, project: wiring.project()?, queue: wiring.queue() })
     }
 
     /// Answers an event. Of a batch, the answer says which messages are to come again; a single message that fails is an error.
     ///
     /// # Errors
     /// That of a single message.
+    pub async fn call(&self, event: Value, _stamp: Stamp, _deadline: Instant) -> Result<Value> {
+        answer(&self.queue, event, async |items| match self.project.current().await {
+            Ok(project) => Box::pin(self.handler.handle(&project, items)).await,
+            Err(error) => all_failed(items, &error),
+        })
+        .await
+    }
+}
+
+/// The catalog has news, transforms run.
+pub struct TransformFunction {
+    handler: TransformHandler,
+    project: ProjectSource,
+    queue: Queue,
+}
+
+impl TransformFunction {
+    /// As [`CatalogFunction::new`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn new(wiring: &Wiring) -> Result<Self> {
+        Ok(Self { handler: wiring.transform()?, project: wiring.project()?, queue: wiring.queue() })
+    }
+
+    /// As [`CatalogFunction::call`]; a request for runs is answered with their receipts.
+    ///
+    /// # Errors
+    /// That of a single message.
     pub async fn call(&self, event: Value, stamp: Stamp, deadline: Instant) -> Result<Value> {
-        if is_sqs(&event) {
-            let batch = serde_json::from_value(event)
-                .map_err(|error| Error::new(Code::BadEvent, format!("it is no event of SQS: {error}")))?;
-            let fates = self.process(Item::of(batch), &stamp, deadline).await;
-            let response = self.queue.settle(fates).await;
-            return serde_json::to_value(response).map_err(|error| Error::new(Code::Internal, error.to_string()));
-        }
-        if let (Function::Transform(handler), Some(source)) = (&self.function, &self.project)
+        if !is_sqs(&event)
             && let [Message::RunRequested(request)] = &parse(&event.to_string())?[..]
         {
-            return handler.run_named(source.current().await?.as_ref(), request, &stamp, deadline).await;
+            let project = self.project.current().await?;
+            return Box::pin(self.handler.run_named(&project, request, &stamp, deadline)).await;
         }
-        let item = Item { id: String::new(), body: event.to_string(), receipt: None, tries: 1 };
-        for (_, fate) in self.process(vec![item], &stamp, deadline).await {
-            fate?;
-        }
-        Ok(Value::Null)
+        answer(&self.queue, event, async |items| match self.project.current().await {
+            Ok(project) => Box::pin(self.handler.handle(&project, items, &stamp, deadline)).await,
+            Err(error) => all_failed(items, &error),
+        })
+        .await
+    }
+}
+
+/// What happened, told to people.
+pub struct NotifyFunction {
+    handler: NotifyHandler,
+    queue: Queue,
+}
+
+impl NotifyFunction {
+    /// As [`CatalogFunction::new`].
+    ///
+    /// # Errors
+    /// None.
+    pub fn new(wiring: &Wiring) -> Result<Self> {
+        Ok(Self { handler: wiring.notify(), queue: wiring.queue() })
     }
 
-    async fn process(&self, items: Vec<Item>, stamp: &Stamp, deadline: Instant) -> Vec<(Item, Fate)> {
-        let project = match &self.project {
-            None => return self.notify(items).await,
-            Some(source) => source.current().await,
-        };
-        let project = match project {
-            Ok(project) => project,
-            Err(error) => return items.into_iter().map(|item| (item, Err(error.copy()))).collect(),
-        };
-        match &self.function {
-            Function::Catalog(handler) => handler.handle(&project, items).await,
-            Function::Transform(handler) => handler.handle(&project, items, stamp, deadline).await,
-            Function::Notify(handler) => handler.handle(items).await,
-        }
+    /// As [`CatalogFunction::call`].
+    ///
+    /// # Errors
+    /// That of a single message.
+    pub async fn call(&self, event: Value, _stamp: Stamp, _deadline: Instant) -> Result<Value> {
+        answer(&self.queue, event, async |items| self.handler.handle(items).await).await
     }
+}
 
-    async fn notify(&self, items: Vec<Item>) -> Vec<(Item, Fate)> {
-        match &self.function {
-            Function::Notify(handler) => handler.handle(items).await,
-            Function::Catalog(_) | Function::Transform(_) => Vec::new(),
-        }
+async fn answer(
+    queue: &Queue,
+    event: Value,
+    process: impl AsyncFnOnce(Vec<Item>) -> Vec<(Item, Fate)>,
+) -> Result<Value> {
+    if is_sqs(&event) {
+        let batch = serde_json::from_value(event)
+            .map_err(|error| Error::new(Code::BadEvent, format!("it is no event of SQS: {error}")))?;
+        let response = queue.settle(process(Item::of(batch)).await).await;
+        return serde_json::to_value(response).map_err(|error| Error::new(Code::Internal, error.to_string()));
     }
+    let item = Item { id: String::new(), body: event.to_string(), receipt: None, tries: 1 };
+    for (_, fate) in process(vec![item]).await {
+        fate?;
+    }
+    Ok(Value::Null)
+}
+
+fn all_failed(items: Vec<Item>, error: &Error) -> Vec<(Item, Fate)> {
+    items.into_iter().map(|item| (item, Err(error.copy()))).collect()
 }
 
 /// Calls a deployed function and waits for its answer.

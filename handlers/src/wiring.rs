@@ -30,7 +30,6 @@ pub struct Wiring {
     pub settings: Settings,
     sdk: SdkConfig,
     bucket: Bucket,
-    catalog: Arc<dyn Catalog>,
     limits: Limits,
 }
 
@@ -38,8 +37,7 @@ impl Wiring {
     /// Of settings and the SDK's configuration. Nothing is requested.
     pub fn new(settings: Settings, sdk: SdkConfig, limits: Limits) -> Self {
         let bucket = bucket(&sdk, Some(settings.buckets.clone()));
-        let catalog = Arc::new(GlueCatalog::new(crate::glue::client(&sdk)));
-        Self { settings, sdk, bucket, catalog, limits }
+        Self { settings, sdk, bucket, limits }
     }
 
     /// The store of all buckets.
@@ -52,7 +50,8 @@ impl Wiring {
     }
 
     fn engine(&self, place: &Place) -> Result<Engine> {
-        Ok(Engine::new(self.root(place)?, Arc::clone(&self.catalog), self.limits.clone()))
+        let catalog: Arc<dyn Catalog> = Arc::new(GlueCatalog::new(crate::glue::client(&self.sdk)));
+        Ok(Engine::new(self.root(place)?, catalog, self.limits.clone()))
     }
 
     fn landing(&self) -> Result<Vec<Landing>> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use handlers::functions::Role;
+use handlers::functions::{CatalogFunction, NotifyFunction, TransformFunction};
 use tokio::time::Instant;
 use transform::{Code, Error, Result};
 
@@ -27,13 +27,14 @@ pub(super) async fn invoke(function: FunctionChoice, event: &Path, screen: &mut 
         Error::new(Code::BadEvent, format!("the event `{shown}` is not JSON: {error}"))
             .help("samples are in `handlers/events/`")
     })?;
-    let role = match function {
-        FunctionChoice::Catalog => Role::Catalog,
-        FunctionChoice::Transform => Role::Transform,
-        FunctionChoice::Notify => Role::Notify,
+    let wiring = edge::wiring().await?;
+    let (stamp, deadline) = (edge::stamp(), Instant::now() + LONGEST);
+    let answer = match function {
+        FunctionChoice::Catalog => CatalogFunction::new(&wiring)?.call(event, stamp, deadline).await,
+        FunctionChoice::Transform => TransformFunction::new(&wiring)?.call(event, stamp, deadline).await,
+        FunctionChoice::Notify => NotifyFunction::new(&wiring)?.call(event, stamp, deadline).await,
     };
-    let function = edge::function(role).await?;
-    match function.call(event, edge::stamp(), Instant::now() + LONGEST).await {
+    match answer {
         Ok(answer) => {
             screen.json(&answer)?;
             let failures = answer.get("batchItemFailures").and_then(|failures| failures.as_array());

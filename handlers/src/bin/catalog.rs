@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use handlers::functions::Role;
+use handlers::functions::CatalogFunction;
 use handlers::start::start;
 
 fn main() -> ExitCode {
-    start(Role::Catalog)
+    start(CatalogFunction::new, CatalogFunction::call)
 }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use handlers::functions::Role;
+use handlers::functions::NotifyFunction;
 use handlers::start::start;
 
 fn main() -> ExitCode {
-    start(Role::Notify)
+    start(NotifyFunction::new, NotifyFunction::call)
 }

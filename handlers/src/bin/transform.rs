@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use handlers::functions::Role;
+use handlers::functions::TransformFunction;
 use handlers::start::start;
 
 fn main() -> ExitCode {
-    start(Role::Transform)
+    start(TransformFunction::new, TransformFunction::call)
 }
