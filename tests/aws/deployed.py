@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument("--unglue", required=True, type=Path, metavar="FILE", help="the program")
     parser.add_argument("--burst", type=int, default=BURST, help="objects of the burst")
     parser.add_argument("--patience", type=float, default=600, help="seconds after which messages that are still under way are a failure")
-    parser.add_argument("--batch-window", default="1", help="seconds that queues gather messages")
+    parser.add_argument("--batch-window", default="1", help="seconds that queues gather messages, at least 1")
     parser.add_argument("--every-permission", action="store_true", help="takes each permission away in turn, not one of each function")
     parser.add_argument("--speed", type=int, metavar="N", help="checks nothing: times N single objects, then a burst")
     parser.add_argument("--keep-logs", type=Path, help="where the logs of the functions are written")
