@@ -136,7 +136,7 @@ async fn arrived(
         let id = ArrivalId::of(arrival);
         if claims.is_newest(&id) {
             if only.is_some() {
-                match asked_again(ledger, arriving(&claims, arrival)).await? {
+                match asked_again(ledger, arriving(&claims, arrival), basis).await? {
                     Again::Open(run_id) => drop(open.insert(run_id)),
                     Again::LeftOut(again) => new.push(again),
                     Again::Through => {}
@@ -176,15 +176,20 @@ fn again(claimed: Arriving) -> Again {
     Again::LeftOut(Arriving { generation: claimed.generation + 1, ..claimed })
 }
 
-async fn asked_again(ledger: &Ledger, claimed: Arriving) -> Result<Again> {
-    Ok(match ledger.run_of(&claimed.claim_name()).await? {
+async fn asked_again(ledger: &Ledger, claimed: Arriving, basis: Option<&Basis>) -> Result<Again> {
+    let again = match ledger.run_of(&claimed.claim_name()).await? {
         Some((run_id, None)) => match ledger.intent(&run_id).await? {
             Some(intent) if !intent.inputs.iter().any(|arriving| arriving.input == claimed.input) => again(claimed),
             _ => Again::Open(run_id),
         },
         Some((_, Some(Done::Succeeded { receipt }))) if !receipt.inputs.contains(&claimed.input) => again(claimed),
         _ => Again::Through,
-    })
+    };
+    let (Again::LeftOut(left_out), Some(basis)) = (&again, basis) else { return Ok(again) };
+    // A rebuild reads what was claimed, whether its run could read it or not.
+    let rebuild = ledger.commit(&basis.run_id).await?;
+    let is_in = rebuild.is_some_and(|rebuild| rebuild.receipt.inputs.contains(&left_out.input));
+    Ok(if is_in { Again::Through } else { again })
 }
 
 /// What became of a former version of an arrival.

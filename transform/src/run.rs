@@ -309,7 +309,11 @@ impl Runner<'_> {
                 }
                 intent.inputs.clone()
             }
-            Work::Rebuild(_) => self.claim_everything(&intent, &listing).await?,
+            Work::Rebuild(_) => {
+                let (inputs, listed) = self.claim_everything(&intent).await?;
+                listing = listed;
+                inputs
+            }
         };
         self.execute(Intent { inputs, ..intent }, base, former, listing).await
     }

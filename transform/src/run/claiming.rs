@@ -9,7 +9,7 @@ use crate::arrival::ArrivalId;
 use crate::due::{self, Listing};
 use crate::error::Result;
 use crate::receipt::ReceiptInput;
-use crate::record::{Arriving, Intent, Work, first_of};
+use crate::record::{Arriving, Done, Intent, Work, first_of};
 
 impl Runner<'_> {
     /// Binds the inputs to the run; those that belong to another are left to it.
@@ -54,33 +54,53 @@ impl Runner<'_> {
         .await
     }
 
-    /// What a rebuild reads where arrivals are claimed: its own inputs, and all that runs which are through have processed.
+    /// What a rebuild reads where arrivals are claimed: its own inputs, and all that runs which are through have processed; with
+    /// the objects that lie in the source by then.
     ///
-    /// What it reads must not be added once more afterwards, so runs that are under way are carried on first. What came since
-    /// the intent was made is left to the next run: another worker on this one must bind the same inputs.
-    pub(super) async fn claim_everything(&self, intent: &Intent, listing: &Listing) -> Result<Vec<Arriving>> {
+    /// What it reads must not be added once more afterwards, so runs that are under way are carried on first. Rows of one run
+    /// lie in files together, so that of each run it reads all inputs or none. What came since the intent was made is left to
+    /// the next run.
+    pub(super) async fn claim_everything(&self, intent: &Intent) -> Result<(Vec<Arriving>, Listing)> {
         let first = first_of(&intent.run_id);
-        let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
-        let Some(driving) = driving else { return Ok(Vec::new()) };
         loop {
-            // Whoever has a claim has an intent from before, so that the runs of these claims are among those that follow.
+            // Whoever has a claim has an intent from before: its run had ended by now, or is among those that follow.
+            let ended = self.ledger.runs().await?;
             let claims = self.ledger.claims().await?;
-            for run_id in self.ledger.open_runs().await? {
-                let other = self.ledger.intent(&run_id).await?;
-                if other.is_some_and(|other| other.work == Work::Arrivals) {
-                    Box::pin(self.carry_on(&run_id)).await?;
+            let mut bound = BTreeSet::new();
+            for run_id in self.ledger.runs().await?.keys() {
+                if ended.get(run_id).is_none_or(|files| files.done.is_none()) {
+                    bound.extend(self.carried_on(run_id).await?);
                 }
             }
-            let is_claimed = |input: &ReceiptInput| claims.is_newest(&ArrivalId::of(input));
             let new: Vec<Arriving> =
                 intent.inputs.iter().filter(|arriving| !claims.contains(&arriving.claim_name())).cloned().collect();
             if self.claim(&new, first).await?.iter().any(|owner| owner != first) {
                 continue;
             }
-            let ours: BTreeSet<ArrivalId> = new.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
-            let is_bound = |input: &ReceiptInput| is_claimed(input) || ours.contains(&ArrivalId::of(input));
-            let bound = driving.arrivals().filter(|arrival| is_bound(arrival));
-            return Ok(bound.map(|arrival| due::arriving(&claims, arrival)).collect());
+            bound.extend(new.iter().map(|arriving| ArrivalId::of(&arriving.input)));
+            // What was bound lay there before; where it is gone or has changed since, its rows go.
+            let listing = due::list(self.root, self.catalog, self.transform).await?;
+            let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
+            let is_bound = |input: &ReceiptInput| {
+                let id = ArrivalId::of(input);
+                claims.is_newest(&id) || bound.contains(&id)
+            };
+            let inputs = driving.into_iter().flat_map(|driving| driving.arrivals()).filter(|arrival| is_bound(arrival));
+            let inputs = inputs.map(|arrival| due::arriving(&claims, arrival)).collect();
+            return Ok((inputs, listing));
         }
+    }
+
+    /// What a run of arrivals has processed; one that did not end is carried on first.
+    async fn carried_on(&self, run_id: &str) -> Result<Vec<ArrivalId>> {
+        if !self.ledger.intent(run_id).await?.is_some_and(|intent| intent.work == Work::Arrivals) {
+            return Ok(Vec::new());
+        }
+        let receipt = match self.ledger.done(run_id).await? {
+            Some(Done::Succeeded { receipt }) => Some(*receipt),
+            Some(Done::Superseded { .. }) => None,
+            None => Box::pin(self.carry_on(run_id)).await?,
+        };
+        Ok(receipt.iter().flat_map(|receipt| &receipt.inputs).map(ArrivalId::of).collect())
     }
 }

@@ -76,6 +76,21 @@ async fn a_run_goes_on_without_what_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn what_was_left_out_and_then_rebuilt_from_is_not_added_again() {
+    let mut world = world(PLAIN).await;
+    world.upload("raw/t/8.csv", "id,at,amount\n8,2026-11-01,1\n").await;
+    world.upload(BAD.0, BAD.1).await;
+    assert_eq!(told(world.arrive(&["raw/t/8.csv", BAD.0]).await), ["8.csv", "bad-record in bad.csv"]);
+    let sql = "SELECT CAST(amount AS BIGINT) AS id, amount FROM raw.t";
+    world.sql.insert("sql/out/rows.sql".into(), sql.into());
+    world.run(true).await.unwrap();
+    let rebuilt = world.rows("rows").await;
+    assert_eq!(rebuilt.len(), 6, "four that were there, and one of each object");
+    assert_eq!(told(world.arrive(&[BAD.0]).await), Vec::<String>::new());
+    assert_eq!(world.rows("rows").await, rebuilt);
+}
+
+#[tokio::test]
 async fn of_a_run_that_fails_for_an_unknown_object_each_is_tried_by_itself() {
     let mut world = world("SELECT id, CAST(amount AS INT) AS amount FROM raw.t").await;
     let before = world.rows("rows").await.len();
