@@ -7,6 +7,8 @@ mod failure;
 mod format;
 mod partitions;
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +18,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_glue::Client;
 use aws_sdk_glue::types::{self, DatabaseAttributes, TableAttributes};
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::{Mutex, OnceCell};
 use transform::{Catalog, Code, Error, Partition, PartitionChange, PartitionFilter, Result, Table, TableName};
 
 use failure::{CHANGED, EXISTS, NOT_FOUND, failed, says};
@@ -49,12 +52,16 @@ pub fn client(config: &SdkConfig) -> Client {
 pub struct GlueCatalog {
     client: Client,
     catalog_id: Option<String>,
+    homes: Homes,
 }
+
+/// The folders of databases that were asked for.
+type Homes = Arc<Mutex<HashMap<String, Arc<OnceCell<Option<String>>>>>>;
 
 impl GlueCatalog {
     /// The catalog of the account that the client's credentials belong to.
     pub fn new(client: Client) -> Self {
-        Self { client, catalog_id: None }
+        Self { client, catalog_id: None, homes: Homes::default() }
     }
 
     /// The catalog of another account.
@@ -101,6 +108,19 @@ impl GlueCatalog {
             }
             tracing::warn!("the tables of `{database}` are passed over: {error}");
             return Ok(Vec::new());
+        }
+    }
+
+    /// The folder that a database names for its tables.
+    async fn home(&self, database: &str) -> Result<Option<String>> {
+        let request = self.client.get_database().set_catalog_id(self.catalog_id.clone()).name(database);
+        match request.send().await {
+            Ok(output) => {
+                let written = output.database.and_then(|database| database.location_uri);
+                Ok(written.and_then(|written| convert::location(Some(&written)).ok()))
+            }
+            Err(error) if says(&error, NOT_FOUND) => Ok(None),
+            Err(error) => Err(failed(&format!("reading the database `{database}`"), error)),
         }
     }
 
@@ -179,6 +199,12 @@ fn changed(name: &TableName) -> Error {
 
 #[async_trait]
 impl Catalog for GlueCatalog {
+    /// Read once for each database: where new tables go does not change under a running program.
+    async fn database_location(&self, database: &str) -> Result<Option<String>> {
+        let known = Arc::clone(self.homes.lock().await.entry(database.to_owned()).or_default());
+        known.get_or_try_init(|| self.home(database)).await.cloned()
+    }
+
     /// Tables that unglue cannot read are among them; what is wrong with one is said when it is asked for.
     async fn tables(&self) -> Result<Vec<TableName>> {
         let databases = self.databases().await?;

@@ -87,7 +87,7 @@ impl TransformHandler {
             if request.names.is_empty() { all.collect() } else { named.collect::<Result<_>>()? };
         let asked = if request.full_refresh { Asked::Rebuild } else { Asked::Due };
         let run = async {
-            let mut checked = self.engine.check(project).await?;
+            let mut checked = self.engine.check(&project.cut_down_to(&names)).await?;
             if !request.full_refresh {
                 checked = checked.without_full_refresh();
             }
@@ -174,12 +174,12 @@ impl TransformHandler {
             add(&mut all, table.clone(), objects);
         }
         let failed = |error: Error| group.iter().map(|(item, _)| (*item, Err(error.copy()))).collect();
-        let checked = match self.engine.check(project).await {
+        let reading = all.keys().flat_map(|table| project.downstream(table));
+        let names: BTreeSet<TableName> = reading.map(|transform| transform.target.clone()).collect();
+        let checked = match self.engine.check(&project.cut_down_to(&names)).await {
             Ok(checked) => checked.without_full_refresh(),
             Err(error) => return failed(error),
         };
-        let reading = all.keys().flat_map(|table| project.downstream(table));
-        let names: BTreeSet<TableName> = reading.map(|transform| transform.target.clone()).collect();
         let again = group.iter().any(|(item, _)| items[*item].is_again());
         let asked = Asked::Arrived { tables: all.clone(), again };
         let mut outcomes = self.engine.run(project, &checked, &names, &asked, stamp, &|_| {}).await;

@@ -63,6 +63,7 @@ UNUSED = {
     "s3:GetObjectVersion": "only where the landing bucket has versions",
     "s3:AbortMultipartUpload": "only for a run that was overtaken",
     "s3:DeleteObject": "only for a run that was overtaken",
+    "glue:GetDatabase": "only once in the life of a process",
     "glue:UpdateTable": "only for a table that changes",
     "glue:BatchUpdatePartition": "only for a partition that moves",
     "glue:BatchDeletePartition": "only for a partition that goes",

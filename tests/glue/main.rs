@@ -6,12 +6,15 @@
 mod server;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use aws_sdk_glue::types::{self, StorageDescriptor, TableInput};
+use aws_sdk_glue::types::{self, DatabaseInput, StorageDescriptor, TableInput};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use serde_json::json;
 use transform::{
-    Catalog, Code, Column, Format, HiveType, Partition, PartitionChange, PartitionCondition, PartitionFilter,
-    PartitionTest, Table, TableName, catalog_contract,
+    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, Limits, Partition, PartitionChange,
+    PartitionCondition, PartitionFilter, PartitionTest, Project, Stamp, Table, TableName, catalog_contract,
 };
 
 use server::{Glue, glue};
@@ -67,6 +70,52 @@ async fn a_database_that_is_not_there() {
     let error = catalog.put_table(&table).await.unwrap_err();
     assert_eq!(error.code, Code::NotFound);
     assert_eq!(error.message, "the database `nowhere` is not in the Glue Data Catalog");
+}
+
+#[tokio::test]
+async fn new_tables_go_where_their_database_says() {
+    let Some(glue) = glue().await else { return };
+    let database = |name: &str, location: Option<&str>| {
+        let input = DatabaseInput::builder().name(name).set_location_uri(location.map(str::to_owned)).build().unwrap();
+        glue.client.create_database().database_input(input).send()
+    };
+    database("marts", Some("s3a://lake/marts of 2026")).await.unwrap();
+    database("silent", Some("")).await.unwrap();
+    database("hive", Some("hdfs://cluster/warehouse/hive.db")).await.unwrap();
+    let catalog = glue.catalog();
+    assert_eq!(catalog.database_location("marts").await.unwrap().as_deref(), Some("s3://lake/marts of 2026/"));
+    for none in ["shop", "silent", "nowhere"] {
+        assert_eq!(catalog.database_location(none).await.unwrap(), None, "{none}");
+    }
+
+    let store = Arc::new(InMemory::new());
+    let orders = object_store::path::Path::from("data/shop/orders/1.csv");
+    store.put(&orders, "id,region\n1,eu\n2,us\n".into()).await.unwrap();
+    let bucket = Bucket { base: "s3://lake/".into(), store: store.clone(), multipart: Some(store.clone()) };
+    let root = DataRoot::new(bucket, object_store::path::Path::from("data"));
+    let limits = Limits { memory: 256 << 20, cores: 1, temp: std::env::temp_dir() };
+    let engine = Engine::new(root, Arc::new(catalog), limits);
+    let sql = "-- @partition: region\nSELECT id, region FROM shop.orders";
+    let files = ["marts", "shop", "hive"].map(|database| (format!("sql/{database}/copy.sql"), sql.as_bytes().to_vec()));
+    let (project, errors) = Project::parse(files.to_vec());
+    assert!(errors.is_empty(), "{errors:?}");
+    engine.discover(&project).await.unwrap();
+    let checked = engine.check(&project).await.unwrap();
+    let told: Vec<String> = checked.errors.iter().map(|error| format!("{} {}", error.code, error.message)).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("bad-value") && told[0].contains("hdfs://cluster/warehouse/hive.db/copy/"), "{told:?}");
+    let names = checked.planned.keys().cloned().collect();
+    let stamp = Stamp { at: "2026-11-25T00:00:00Z".parse().unwrap(), seed: "one".into() };
+    let outcomes = engine.run(&project, &checked, &names, &Asked::Due, &stamp, &|_| {}).await;
+    assert_eq!(outcomes.iter().flat_map(|outcome| &outcome.runs).filter(|run| run.is_ok()).count(), 2, "{outcomes:?}");
+    for (database, folder) in [("marts", "s3://lake/marts of 2026/copy/"), ("shop", "s3://lake/data/shop/copy/")] {
+        let copy = TableName::new(database, "copy").unwrap();
+        assert_eq!(glue.catalog().table(&copy).await.unwrap().unwrap().location, folder);
+        let places: Vec<String> =
+            glue.catalog().partitions(&copy).await.unwrap().into_iter().map(|partition| partition.location).collect();
+        assert_eq!(places, [format!("{folder}region=eu/"), format!("{folder}region=us/")]);
+    }
+    assert_eq!(glue.calls("GetDatabase"), 5, "once for each database that was asked for");
 }
 
 #[tokio::test]

@@ -29,6 +29,11 @@ impl ArrivalId {
         }
     }
 
+    /// How the identities of an object's versions begin, as texts.
+    pub(crate) fn beginning(object: &str) -> String {
+        format!("{}-{}-", digest(&[folder_of(object)]), digest(&[object]))
+    }
+
     /// Whether it is a folder that was replaced as a whole.
     pub(crate) fn is_folder(&self) -> bool {
         self.folder == self.object
@@ -125,6 +130,7 @@ mod tests {
         let other = ArrivalId::of(&input("a/b", Some("y"), None, 3));
         assert_eq!((&one.folder, &one.object), (&other.folder, &other.object));
         assert_ne!(one.version, other.version);
+        assert!(one.to_string().starts_with(&ArrivalId::beginning("a/b")));
         assert_ne!(one.object, ArrivalId::of(&input("a/c", Some("x"), None, 3)).object);
         assert_ne!(one, ArrivalId::of(&input("a/b", Some("x"), None, 4)), "same etag, other size");
         assert_eq!(ArrivalId::of(&input("a", Some("x"), Some("v"), 1)), ArrivalId::of(&input("a", None, Some("v"), 1)));

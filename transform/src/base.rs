@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 
+use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::inputs::{FIRST_FOLDER, Input, version_folder};
@@ -116,17 +117,23 @@ fn keys(planned: &Planned) -> Vec<String> {
     planned.partition_keys.iter().map(|key| key.name.clone()).collect()
 }
 
-/// The folder of a transform's table, ending in `/`.
+/// The folder of a transform's table, ending in `/`: what `@location` says, or the table's place in the folder that the catalog has
+/// for its database, or else in the data folder.
 ///
 /// # Errors
-/// [`Code::BadValue`] for an `@location` in another bucket.
-pub(crate) fn location(root: &DataRoot, transform: &Transform) -> Result<String> {
-    let Some(written) = &transform.settings.location else { return Ok(root.table_location(&transform.target)) };
-    match root.path_of(&written.value) {
-        Ok(_) => Ok(with_slash(&written.value)),
-        Err(error) => Err(Error::new(Code::BadValue, error.message)
-            .maybe_at(written.at.clone())
-            .help("name a folder of the data folder's bucket")),
+/// [`Code::BadValue`] for a folder in another bucket; the catalog's.
+pub(crate) async fn location(root: &DataRoot, catalog: &dyn Catalog, transform: &Transform) -> Result<String> {
+    let (folder, at, help) = if let Some(written) = &transform.settings.location {
+        (with_slash(&written.value), written.at.clone(), "name a folder of the data folder's bucket")
+    } else if let Some(database) = catalog.database_location(&transform.target.database).await? {
+        let folder = format!("{}{}/", with_slash(&database), transform.target.table);
+        (folder, None, "change the location of the database in the catalog, or name a folder in `@location`")
+    } else {
+        return Ok(root.table_location(&transform.target));
+    };
+    match root.path_of(&folder) {
+        Ok(_) => Ok(folder),
+        Err(error) => Err(Error::new(Code::BadValue, error.message).maybe_at(at).help(help)),
     }
 }
 

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::check::check;
+use crate::check::{check, registered};
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::table::{Column, TableName};
@@ -108,7 +108,8 @@ pub enum CaseOutcome {
 /// # Errors
 /// Those of the catalog.
 pub async fn known_columns(catalog: &dyn Catalog, project: &Project) -> Result<KnownColumns> {
-    let checked = check(catalog, project).await?;
+    let registered = registered(catalog, project).await?;
+    let checked = check(catalog, &registered, project).await?;
     let mut known = KnownColumns::new();
     for input in project.transforms().iter().flat_map(|transform| &transform.inputs) {
         if known.contains_key(&input.name) {
@@ -116,8 +117,8 @@ pub async fn known_columns(catalog: &dyn Catalog, project: &Project) -> Result<K
         }
         if let Some(planned) = checked.planned.get(&input.name) {
             known.insert(input.name.clone(), [planned.columns.as_slice(), &planned.partition_keys].concat());
-        } else if let Some(table) = catalog.table(&input.name).await? {
-            known.insert(input.name.clone(), [table.columns, table.partition_keys].concat());
+        } else if let Some(table) = registered.get(&input.name) {
+            known.insert(input.name.clone(), [table.columns.as_slice(), &table.partition_keys].concat());
         }
     }
     Ok(known)

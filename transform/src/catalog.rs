@@ -21,6 +21,11 @@ pub use filter::{PartitionCondition, PartitionFilter, PartitionTest};
 /// All implementations pass the suite in `catalog/contract.rs`.
 #[async_trait]
 pub trait Catalog: Debug + Send + Sync {
+    /// The folder for the new tables of a database, ending in `/`; `None` where the catalog names none, or has no such database.
+    async fn database_location(&self, _database: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// The names of all tables, sorted.
     async fn tables(&self) -> Result<Vec<TableName>>;
 

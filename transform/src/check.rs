@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::catalog::Catalog;
 use crate::code::Code;
@@ -15,6 +16,9 @@ use crate::settings::WriteMode;
 use crate::source::{fields, table_schema};
 use crate::table::{Table, TableName};
 use crate::transform::Transform;
+
+/// Requests at a time.
+const TABLES_AT_ONCE: usize = 16;
 
 /// A project's transforms, checked.
 #[derive(Debug, Default)]
@@ -40,11 +44,30 @@ impl Checked {
     }
 }
 
+/// The tables that a project reads or writes, as the catalog has them; those that it does not have are left out.
+pub(crate) type Registered = BTreeMap<TableName, Table>;
+
+/// Asks the catalog for the tables of a project, once for each.
+///
+/// # Errors
+/// Those of the catalog.
+pub(crate) async fn registered(catalog: &dyn Catalog, project: &Project) -> Result<Registered> {
+    let transforms = || project.transforms().iter().chain(project.unsound());
+    let inputs = transforms().flat_map(|transform| &transform.inputs).map(|input| &input.name);
+    let names: BTreeSet<&TableName> = inputs.chain(transforms().map(|transform| &transform.target)).collect();
+    stream::iter(names)
+        .map(|name| async move { Ok(catalog.table(name).await?.map(|table| (name.clone(), table))) })
+        .buffer_unordered(TABLES_AT_ONCE)
+        .try_filter_map(|table| async move { Ok(table) })
+        .try_collect()
+        .await
+}
+
 /// Plans every transform over the catalog's tables and over what the transforms before it produce.
 ///
 /// # Errors
 /// Only those of the catalog itself; what is wrong with the project is in the result.
-pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Checked> {
+pub(crate) async fn check(catalog: &dyn Catalog, registered: &Registered, project: &Project) -> Result<Checked> {
     let mut known: BTreeMap<TableName, SchemaRef> = BTreeMap::new();
     // Of all tables, for suggestions: listed only where a table is missing.
     let mut names: Option<Vec<TableName>> = None;
@@ -57,8 +80,8 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
             if known.contains_key(&input.name) || project.transform(&input.name).is_some() {
                 continue;
             }
-            if let Some(table) = catalog.table(&input.name).await? {
-                known.insert(input.name.clone(), table_schema(&table));
+            if let Some(table) = registered.get(&input.name) {
+                known.insert(input.name.clone(), table_schema(table));
             }
         }
         if transform.inputs.iter().any(|input| unplanned.contains(&input.name)) {
@@ -79,7 +102,7 @@ pub(crate) async fn check(catalog: &dyn Catalog, project: &Project) -> Result<Ch
         let outcome = plan(transform, &|name| known.get(name).cloned(), names.as_deref().unwrap_or_default())
             .and_then(|planned| after_rebuilds(transform, planned, &checked.planned));
         let misfit = match &outcome {
-            Ok(planned) => misfit(catalog.table(&transform.target).await?, transform, planned),
+            Ok(planned) => misfit(registered.get(&transform.target).cloned(), transform, planned),
             Err(_) => None,
         };
         let (outcome, misfit) = match misfit {

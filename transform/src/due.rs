@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::arrival::{ArrivalId, ClaimName, digest, folder_of, gone};
@@ -10,6 +11,8 @@ use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::inputs::Input;
 use crate::ledger::{Claims, Ledger};
+use crate::plan::Planned;
+use crate::pruning::{self, Conditions};
 use crate::receipt::{Receipt, ReceiptInput};
 use crate::record::{Arriving, Basis, Done, Rebuild, Work};
 use crate::registration::OWNER;
@@ -35,10 +38,55 @@ pub(crate) struct Due {
     pub(crate) open: BTreeSet<String>,
 }
 
-/// Lists every table that the query reads.
-pub(crate) async fn list(root: &DataRoot, catalog: &dyn Catalog, transform: &Transform) -> Result<Listing> {
+/// What of its input tables matters to a transform.
+#[derive(Debug, Default)]
+pub(crate) struct Sought {
+    /// Of which partitions.
+    pub(crate) conditions: Conditions,
+    /// The only objects of the driving table, where it is not all; as the ledger names them.
+    pub(crate) objects: Option<BTreeSet<String>>,
+}
+
+/// How many objects are looked up one by one; more are found by listing their table.
+const NAMED_AT_MOST: usize = 64;
+
+impl Sought {
+    /// What the query of a transform needs, `objects` being those that are asked for, where it is not all that is new.
+    ///
+    /// Objects that are claimed are processed once, whatever the query makes of them: conditions hold for other tables only.
+    pub(crate) fn of(
+        transform: &Transform,
+        planned: &Planned,
+        now: Option<DateTime<Utc>>,
+        objects: Option<&BTreeSet<String>>,
+    ) -> Self {
+        let mut conditions = pruning::conditions(&planned.plan, now);
+        if let Some(driving) = transform.driving.as_ref().filter(|_| planned.write != WriteMode::Overwrite) {
+            conditions.remove(driving);
+        }
+        let by_name = matches!(planned.write, WriteMode::Append | WriteMode::Merge);
+        let objects = objects.filter(|objects| by_name && objects.len() <= NAMED_AT_MOST).cloned();
+        Self { conditions, objects }
+    }
+}
+
+/// Lists every table that the query reads, as far as it matters.
+pub(crate) async fn list(
+    root: &DataRoot,
+    catalog: &dyn Catalog,
+    transform: &Transform,
+    sought: &Sought,
+) -> Result<Listing> {
     stream::iter(transform.inputs.iter().map(|input| async move {
-        let listed = Input::list(root, catalog, &input.name).await;
+        let listed = match &sought.objects {
+            Some(objects) if transform.driving.as_ref() == Some(&input.name) => {
+                Input::named(root, catalog, &input.name, objects).await
+            }
+            _ => {
+                let conditions = sought.conditions.get(&input.name).map_or(&[][..], Vec::as_slice);
+                Input::list(root, catalog, &input.name, conditions).await
+            }
+        };
         let listed = listed
             .map_err(|error| if error.code == Code::UnknownTable { error.at(input.at.clone()) } else { error })?;
         Ok((input.name.clone(), listed))
@@ -125,7 +173,10 @@ async fn arrived(
     basis: Option<&Basis>,
     only: Option<&BTreeSet<String>>,
 ) -> Result<Due> {
-    let claims = ledger.claims().await?;
+    let claims = match only {
+        Some(objects) if !driving.table.parameters.contains_key(OWNER) => ledger.claims_of(objects).await?,
+        _ => ledger.claims().await?,
+    };
     let changed_input = transform.settings.changed_input.value;
     let (mut new, mut changed, mut refused, mut open) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
     let vanished = if only.is_some() { Vec::new() } else { vanished(ledger, driving, &claims).await? };

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 
 use crate::arrival::digest;
 use crate::catalog::Catalog;
-use crate::check::{Checked, check};
+use crate::check::{Checked, check, registered};
 use crate::code::Code;
 use crate::discover::{self, Discovery, Produced};
 use crate::error::{Error, Result};
@@ -143,7 +143,7 @@ impl Engine {
     /// # Errors
     /// Those of storage and catalog.
     pub async fn catalog_diff(&self, project: &Project) -> Result<Discovery> {
-        discover::diff(&self.root, self.catalog(), &self.produced(project)).await
+        discover::diff(&self.root, self.catalog(), &self.produced(project).await?).await
     }
 
     /// Brings the catalog up to date with the data folder. Targets of transforms are left alone.
@@ -151,7 +151,7 @@ impl Engine {
     /// # Errors
     /// Those of storage and catalog.
     pub async fn discover(&self, project: &Project) -> Result<Discovery> {
-        discover::discover(&self.root, self.catalog(), &self.produced(project)).await
+        discover::discover(&self.root, self.catalog(), &self.produced(project).await?).await
     }
 
     /// Brings the catalog up to date with some tables of the data folder; the others are not looked at.
@@ -159,12 +159,13 @@ impl Engine {
     /// # Errors
     /// Those of storage and catalog.
     pub async fn discover_tables(&self, project: &Project, names: BTreeSet<TableName>) -> Result<Discovery> {
-        discover::discover_tables(&self.root, self.catalog(), names, &self.produced(project)).await
+        discover::discover_tables(&self.root, self.catalog(), names, &self.produced(project).await?).await
     }
 
     /// What the project's transforms write: no source.
-    fn produced(&self, project: &Project) -> Produced {
-        Produced { names: targets(project), locations: locations(&self.root, project) }
+    async fn produced(&self, project: &Project) -> Result<Produced> {
+        let locations = locations(&self.root, self.catalog(), project).await?;
+        Ok(Produced { names: targets(project), locations })
     }
 
     /// Checks every transform against the catalog; no data is read.
@@ -172,8 +173,9 @@ impl Engine {
     /// # Errors
     /// Those of the catalog; what is wrong with the project is in the result.
     pub async fn check(&self, project: &Project) -> Result<Checked> {
-        let mut checked = check(self.catalog(), project).await?;
-        refuse_overlaps(&self.root, self.catalog(), project, &mut checked).await?;
+        let registered = registered(self.catalog(), project).await?;
+        let mut checked = check(self.catalog(), &registered, project).await?;
+        refuse_overlaps(&self.root, self.catalog(), &registered, project, &mut checked).await?;
         Ok(checked)
     }
 

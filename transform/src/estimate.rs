@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::code::Code;
-use crate::due::{due, list};
+use crate::due::{Sought, due, list};
 use crate::error::Result;
 use crate::execute::HELD_SHARE;
 use crate::ledger::Ledger;
@@ -89,7 +89,7 @@ pub(crate) async fn plan_run(
         estimated_seconds: 0.0,
         estimated_dollars: 0.0,
     };
-    let listing = match list(root, catalog, transform).await {
+    let listing = match list(root, catalog, transform, &Sought::of(transform, planned, None, None)).await {
         Ok(listing) => listing,
         // A table that a transform before this one has not produced yet.
         Err(error) if error.code == Code::UnknownTable && !run.after.is_empty() => return Ok(run),

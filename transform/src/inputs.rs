@@ -1,20 +1,27 @@
 //! What a run reads: the objects of its input tables, listed once and then fixed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use object_store::ObjectMeta;
+use datafusion::logical_expr::Expr;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, PartitionFilter};
 use crate::code::Code;
 use crate::codec::Codec;
 use crate::error::{Error, Result};
+use crate::pruning;
 use crate::receipt::ReceiptInput;
 use crate::registration::OWNER;
 use crate::store::{DataRoot, storage};
 use crate::table::{Format, Partition, Table, TableName};
+
+/// How many partitions are listed by themselves; more are found by listing all of the table.
+const FOLDERS_AT_MOST: usize = 64;
+/// Requests at a time.
+const HEADS_AT_ONCE: usize = 16;
 
 /// How many bytes in memory a byte of a table's objects becomes, roughly.
 pub(crate) fn expansion(format: &Format, objects: &[InputObject]) -> u64 {
@@ -63,19 +70,63 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Lists a table: the objects in its partitions' locations, or in its own where it has no partition keys.
+    /// Lists a table: the objects in its partitions' locations, or in its own where it has no partition keys. Partitions whose
+    /// values contradict the conditions are left out.
     ///
     /// Hidden names (a segment that begins with `_` or `.`) and empty objects hold no rows and are passed over.
     ///
     /// # Errors
     /// [`Code::UnknownTable`] if the catalog does not have the table; the storage's errors.
-    pub(crate) async fn list(root: &DataRoot, catalog: &dyn Catalog, name: &TableName) -> Result<Self> {
-        let Some(table) = catalog.table(name).await? else {
-            return Err(Error::new(Code::UnknownTable, format!("the table `{name}` is not in the catalog"))
-                .help("run `unglue catalog`, or the transform that produces it"));
+    pub(crate) async fn list(
+        root: &DataRoot,
+        catalog: &dyn Catalog,
+        name: &TableName,
+        conditions: &[Expr],
+    ) -> Result<Self> {
+        let table = described(catalog, name).await?;
+        let filter = pruning::of_conditions(&table, conditions);
+        let partitions = partitions(catalog, &table, &filter).await?;
+        let places = places(root, &table, partitions)?;
+        let own = root.path_of(&table.location)?;
+        let folders = if !filter.conditions.is_empty() && places.len() <= FOLDERS_AT_MOST {
+            places.keys().cloned().collect()
+        } else {
+            folders(own, places.keys())
         };
-        let partitions = if table.partition_keys.is_empty() { Vec::new() } else { catalog.partitions(name).await? };
-        Self::of(root, table, partitions).await
+        Self::listed(root, table, &places, folders).await
+    }
+
+    /// Looks some objects of a table up, by their names as [`short`] gives them; those that are not there, or not of the table, are
+    /// left out. Whatever else the table has costs nothing.
+    ///
+    /// # Errors
+    /// As [`Input::list`].
+    pub(crate) async fn named(
+        root: &DataRoot,
+        catalog: &dyn Catalog,
+        name: &TableName,
+        objects: &BTreeSet<String>,
+    ) -> Result<Self> {
+        let table = described(catalog, name).await?;
+        if table.parameters.contains_key(OWNER) {
+            // Its files arrive in company.
+            return Self::list(root, catalog, name, &[]).await;
+        }
+        let paths = objects.iter().filter_map(|object| root.path_of(&long(root, object)).ok());
+        let found: Vec<ObjectMeta> = stream::iter(paths.map(|path| async move { head(root, &path).await }))
+            .buffered(HEADS_AT_ONCE)
+            .try_filter_map(|found| async move { Ok(found) })
+            .try_collect()
+            .await?;
+        let filter = pruning::of_paths(&table, found.iter().map(|meta| meta.location.as_ref()));
+        let mut known = places(root, &table, partitions(catalog, &table, &filter).await?)?;
+        let has_place = |places, meta: &ObjectMeta| belongs(root, meta.clone(), places).is_some();
+        if !filter.conditions.is_empty() && !found.iter().all(|meta| has_place(&known, meta)) {
+            // A partition may lie in a folder that bears another's values.
+            known = places(root, &table, catalog.partitions(name).await?)?;
+        }
+        let objects = found.into_iter().filter_map(|meta| belongs(root, meta, &known)).collect();
+        Ok(Self::sorted(root, table, objects))
     }
 
     /// Lists the objects of a table as the catalog describes it.
@@ -83,26 +134,28 @@ impl Input {
     /// # Errors
     /// The storage's.
     pub(crate) async fn of(root: &DataRoot, table: Table, partitions: Vec<Partition>) -> Result<Self> {
-        let mut locations = HashMap::new();
-        if table.partition_keys.is_empty() {
-            locations.insert(root.path_of(&table.location)?, Arc::new(Vec::new()));
-        } else {
-            for partition in partitions {
-                locations.insert(root.path_of(&partition.location)?, Arc::new(partition.values));
-            }
-        }
+        let places = places(root, &table, partitions)?;
+        let folders = folders(root.path_of(&table.location)?, places.keys());
+        Self::listed(root, table, &places, folders).await
+    }
+
+    async fn listed(root: &DataRoot, table: Table, places: &Places, folders: Vec<Path>) -> Result<Self> {
         let mut objects = Vec::new();
-        for folder in folders(root.path_of(&table.location)?, locations.keys()) {
+        for folder in folders {
             let listed: Vec<ObjectMeta> =
                 root.store().list(Some(&folder)).try_collect().await.map_err(|e| storage(&root.url(&folder), e))?;
-            objects.extend(listed.into_iter().filter_map(|meta| belongs(root, meta, &locations)));
+            objects.extend(listed.into_iter().filter_map(|meta| belongs(root, meta, places)));
         }
+        Ok(Self::sorted(root, table, objects))
+    }
+
+    fn sorted(root: &DataRoot, table: Table, mut objects: Vec<InputObject>) -> Self {
         objects.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
         objects.dedup_by(|a, b| a.meta.location == b.meta.location);
         if table.parameters.contains_key(OWNER) {
             arrive_together(root, &mut objects);
         }
-        Ok(Self { table: Arc::new(table), objects })
+        Self { table: Arc::new(table), objects }
     }
 
     /// What arrived, each once.
@@ -126,6 +179,42 @@ impl Input {
     }
 }
 
+/// Where the partitions of a table lie, with their values; of a table without partition keys, where it lies.
+type Places = HashMap<Path, PartitionValues>;
+
+fn places(root: &DataRoot, table: &Table, partitions: Vec<Partition>) -> Result<Places> {
+    if table.partition_keys.is_empty() {
+        return Ok(Places::from([(root.path_of(&table.location)?, Arc::default())]));
+    }
+    let place = |partition: Partition| Ok((root.path_of(&partition.location)?, Arc::new(partition.values)));
+    partitions.into_iter().map(place).collect()
+}
+
+async fn described(catalog: &dyn Catalog, name: &TableName) -> Result<Table> {
+    catalog.table(name).await?.ok_or_else(|| {
+        Error::new(Code::UnknownTable, format!("the table `{name}` is not in the catalog"))
+            .help("run `unglue catalog`, or the transform that produces it")
+    })
+}
+
+async fn partitions(catalog: &dyn Catalog, table: &Table, filter: &PartitionFilter) -> Result<Vec<Partition>> {
+    match (table.partition_keys.is_empty(), filter.conditions.is_empty()) {
+        (true, _) => Ok(Vec::new()),
+        (false, true) => catalog.partitions(&table.name).await,
+        (false, false) => catalog.matching_partitions(&table.name, filter).await,
+    }
+}
+
+/// One object as a listing would have it; `None` if it is not there.
+async fn head(root: &DataRoot, path: &Path) -> Result<Option<ObjectMeta>> {
+    match root.store().head(path).await {
+        // Listings know no versions: one object must not be two arrivals.
+        Ok(meta) => Ok(Some(ObjectMeta { version: None, ..meta })),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(storage(&root.url(path), error)),
+    }
+}
+
 /// The folders to list: the table's own covers every partition inside it, others are listed by themselves.
 fn folders<'a>(own: Path, locations: impl Iterator<Item = &'a Path>) -> Vec<Path> {
     let mut folders: Vec<Path> = locations.filter(|location| !location.prefix_matches(&own)).cloned().collect();
@@ -135,7 +224,7 @@ fn folders<'a>(own: Path, locations: impl Iterator<Item = &'a Path>) -> Vec<Path
 }
 
 /// The object with its partition, if it holds rows of one of the locations.
-fn belongs(root: &DataRoot, meta: ObjectMeta, locations: &HashMap<Path, PartitionValues>) -> Option<InputObject> {
+fn belongs(root: &DataRoot, meta: ObjectMeta, locations: &Places) -> Option<InputObject> {
     if meta.size == 0 {
         return None;
     }
@@ -156,6 +245,11 @@ fn belongs(root: &DataRoot, meta: ObjectMeta, locations: &HashMap<Path, Partitio
 /// A URL as the ledger and receipts name it: relative inside the data folder, so that the folder can be moved.
 pub(crate) fn short(root: &DataRoot, url: &str) -> String {
     root.relative(url).unwrap_or(url).to_owned()
+}
+
+/// The URL of a name that [`short`] gave.
+fn long(root: &DataRoot, name: &str) -> String {
+    if name.contains("://") { name.to_owned() } else { root.absolute(name) }
 }
 
 /// Names the files of a target: wherever a file lies while the table's versions come and go, it is one arrival of its

@@ -11,9 +11,11 @@
 
 mod survey;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 
-use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,6 +28,9 @@ use crate::store::{DataRoot, storage};
 use crate::table::TableName;
 
 pub(crate) use survey::{PARALLEL, RunFiles};
+
+/// Names that one request lists on S3.
+const NAMES_A_PAGE: usize = 1000;
 
 /// The ledger of one transform.
 #[derive(Debug, Clone)]
@@ -47,6 +52,28 @@ impl Ledger {
     /// The arrivals that were ever claimed: their names alone, no claim is read.
     pub(crate) async fn claims(&self) -> Result<Claims> {
         Ok(Claims::of(self.names("inputs").await?.iter().filter_map(|name| ClaimName::parse(name))))
+    }
+
+    /// The claims of the versions of some objects, in at most two requests for each of them, however many others there are.
+    pub(crate) async fn claims_of(&self, objects: &BTreeSet<String>) -> Result<Claims> {
+        // All claims, if that takes no more requests.
+        let some = objects.len() * NAMES_A_PAGE;
+        let mut names = self.listed("inputs", None)?;
+        let first: Vec<String> = names.by_ref().take(some).try_collect().await?;
+        if first.len() < some || !self.root.lists_in_order() {
+            let rest: Vec<String> = names.try_collect().await?;
+            return Ok(Claims::of(first.iter().chain(&rest).filter_map(|name| ClaimName::parse(name))));
+        }
+        let of_each: Vec<Vec<String>> = stream::iter(objects)
+            .map(|object| async move {
+                let versions = ArrivalId::beginning(object);
+                let listed = self.listed("inputs", Some(&versions))?;
+                listed.try_take_while(|name| ready(Ok(name.starts_with(&versions)))).try_collect().await
+            })
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        Ok(Claims::of(of_each.iter().flatten().filter_map(|name| ClaimName::parse(name))))
     }
 
     /// Binds an arrival to a run; returns the run that it belongs to, which may be another.
@@ -166,15 +193,23 @@ impl Ledger {
 
     /// Names below a folder of the ledger, relative to it.
     async fn names(&self, folder: &str) -> Result<Vec<String>> {
+        self.listed(folder, None)?.try_collect().await
+    }
+
+    /// The same one after the other, on some storages in their order; those after a name, or all.
+    fn listed(&self, folder: &str, after: Option<&str>) -> Result<BoxStream<'static, Result<String>>> {
         let folder = self.path(folder)?;
         let prefix = format!("{folder}/");
-        self.root
-            .store()
-            .list(Some(&folder))
-            .map_ok(|meta| meta.location.as_ref().strip_prefix(&prefix).unwrap_or_default().to_owned())
-            .try_collect()
-            .await
-            .map_err(|error| storage(&self.root.url(&folder), error))
+        let store = self.root.store();
+        let listed = match after {
+            Some(name) => store.list_with_offset(Some(&folder), &folder.clone().join(name)),
+            None => store.list(Some(&folder)),
+        };
+        let url = self.root.url(&folder);
+        let named = listed
+            .map_ok(move |meta| meta.location.as_ref().strip_prefix(&prefix).unwrap_or_default().to_owned())
+            .map_err(move |error| storage(&url, error));
+        Ok(named.boxed())
     }
 
     /// Creates a record, or gives the one that is there: another worker's, or this one's after an answer that was lost.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{location, with_slash};
 use crate::catalog::Catalog;
-use crate::check::Checked;
+use crate::check::{Checked, Registered};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::plan::query_start;
@@ -19,39 +19,42 @@ use crate::transform::Transform;
 /// Refuses the transforms of a checked project whose tables overlap with others: tables that the project reads, tables that it
 /// writes, and unglue's own records.
 ///
+/// What overlaps is put with the errors of the project.
+///
 /// # Errors
-/// Those of the catalog; what overlaps is put with the errors of the project.
+/// The catalog's.
 pub(crate) async fn refuse_overlaps(
     root: &DataRoot,
     catalog: &dyn Catalog,
+    registered: &Registered,
     project: &Project,
     checked: &mut Checked,
 ) -> Result<()> {
-    let sources = sources(catalog, project).await?;
+    let sources = sources(registered, project);
     let records = root.absolute("_unglue/");
     let mut written: Vec<(&Transform, String)> = Vec::new();
     let mut refused: Vec<(&Transform, Error)> = Vec::new();
     for transform in project.transforms() {
-        let folder = match location(root, transform) {
+        let folder = match location(root, catalog, transform).await {
             Ok(folder) => folder,
-            Err(error) => {
+            Err(error) if error.code == Code::BadValue => {
                 refused.push((transform, error));
                 continue;
             }
+            Err(error) => return Err(error),
         };
-        let existing = catalog.table(&transform.target).await?.map(|table| with_slash(&table.location));
+        let existing = registered.get(&transform.target).map(|table| with_slash(&table.location));
         let own: Vec<&String> = std::iter::once(&folder).chain(&existing).collect();
         let source = sources.iter().find_map(|(name, theirs)| Some((name, relation_of(&own, theirs)?)));
         // The one of two that says where it lies is to be changed; of two that say so, the later.
-        let other = written.iter().find_map(|(other, theirs)| Some((*other, relation_of(&own, theirs)?)));
+        let other = written.iter().find_map(|(other, theirs)| Some((*other, theirs, relation_of(&own, theirs)?)));
         if let Some((name, relation)) = source {
             refused.push((transform, overlapping(transform, &folder, relation, &format!("`{name}`"), Some(name))));
         } else if let Some(relation) = relation_of(&own, &records) {
             refused.push((transform, overlapping(transform, &folder, relation, "unglue's own records", None)));
-        } else if let Some((other, relation)) = other {
+        } else if let Some((other, theirs, relation)) = other {
             let error = if transform.settings.location.is_none() && other.settings.location.is_some() {
-                let theirs = location(root, other)?;
-                (other, overlapping(other, &theirs, relation.reversed(), &format!("`{}`", transform.target), None))
+                (other, overlapping(other, theirs, relation.reversed(), &format!("`{}`", transform.target), None))
             } else {
                 let name = &other.target;
                 (transform, overlapping(transform, &folder, relation, &format!("`{name}`"), Some(name)))
@@ -70,22 +73,29 @@ pub(crate) async fn refuse_overlaps(
 }
 
 /// The folders that a project's transforms write to.
-pub(crate) fn locations(root: &DataRoot, project: &Project) -> Vec<String> {
-    project.transforms().iter().filter_map(|transform| location(root, transform).ok()).collect()
+///
+/// # Errors
+/// The catalog's.
+pub(crate) async fn locations(root: &DataRoot, catalog: &dyn Catalog, project: &Project) -> Result<Vec<String>> {
+    let mut locations = Vec::new();
+    for transform in project.transforms() {
+        match location(root, catalog, transform).await {
+            Ok(folder) => locations.push(folder),
+            // It has no folder that could hold anything.
+            Err(error) if error.code == Code::BadValue => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(locations)
 }
 
 /// The folders of the tables that the project reads and does not write.
-async fn sources(catalog: &dyn Catalog, project: &Project) -> Result<BTreeMap<TableName, String>> {
-    let mut sources = BTreeMap::new();
-    for input in project.transforms().iter().flat_map(|transform| &transform.inputs) {
-        if project.transform(&input.name).is_some() || sources.contains_key(&input.name) {
-            continue;
-        }
-        if let Some(table) = catalog.table(&input.name).await? {
-            sources.insert(input.name.clone(), with_slash(&table.location));
-        }
-    }
-    Ok(sources)
+fn sources(registered: &Registered, project: &Project) -> BTreeMap<TableName, String> {
+    let inputs = project.transforms().iter().flat_map(|transform| &transform.inputs);
+    inputs
+        .filter(|input| project.transform(&input.name).is_none())
+        .filter_map(|input| Some((input.name.clone(), with_slash(&registered.get(&input.name)?.location))))
+        .collect()
 }
 
 /// How a folder lies to another.

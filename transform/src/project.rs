@@ -98,6 +98,24 @@ impl Project {
         }
     }
 
+    /// The project cut down to some transforms and to those whose tables they read, directly or through others.
+    #[must_use]
+    pub fn cut_down_to(&self, names: &BTreeSet<TableName>) -> Self {
+        let mut wanted = names.clone();
+        // Each comes after those that it reads.
+        for transform in self.transforms.iter().rev() {
+            if wanted.contains(&transform.target) {
+                wanted.extend(transform.inputs.iter().map(|input| input.name.clone()));
+            }
+        }
+        let is_wanted = |transform: &&Transform| wanted.contains(&transform.target);
+        Self {
+            transforms: self.transforms.iter().filter(is_wanted).cloned().collect(),
+            unsound: self.unsound.iter().filter(is_wanted).cloned().collect(),
+            broken: self.broken.intersection(&wanted).cloned().collect(),
+        }
+    }
+
     fn unknown(&self, name: &str, wanted: &str) -> Error {
         if self.broken.iter().any(|broken| broken.to_string() == wanted || broken.table == wanted) {
             return Error::new(Code::UnknownTransform, format!("the file of `{name}` has errors"))

@@ -71,6 +71,12 @@ impl Intent {
         }
     }
 
+    /// The objects that it names, where it processes arrivals.
+    pub(crate) fn objects(&self) -> Option<BTreeSet<String>> {
+        let names = || self.inputs.iter().map(|arriving| arriving.input.object.clone()).collect();
+        (self.work == Work::Arrivals).then(names)
+    }
+
     /// The same work under the next run id: what a run becomes that was overtaken.
     pub(crate) fn successor(&self) -> Self {
         Self { run_id: successor(&self.run_id), ..self.clone() }

@@ -8,13 +8,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
 use crate::base::{Base, Target, location, unused};
 use crate::catalog::Catalog;
 use crate::code::{Code, Kind};
 use crate::commit;
-use crate::due::{self, Due, Listing};
+use crate::due::{self, Due, Listing, Sought};
 use crate::engine::{Announce, Arrived, Asked, Progress, Stamp};
 use crate::error::{Error, Result};
 use crate::execute::{Job, Way, execute};
@@ -49,6 +50,12 @@ pub(crate) struct Runner<'a> {
     pub(crate) ledger: Ledger,
     /// What was wrong with inputs that runs were continued without.
     pub(crate) unreadable: Mutex<Vec<Error>>,
+}
+
+/// What a run starts from: the table that it writes, and then what it reads.
+struct State {
+    base: Base,
+    listing: Listing,
 }
 
 impl Runner<'_> {
@@ -143,7 +150,7 @@ impl Runner<'_> {
         let done = match self.ledger.decision(run_id).await? {
             Some(decision) => self.follow(run_id, decision).await?,
             None => match self.ledger.intent(run_id).await? {
-                Some(intent) => return self.pursue(intent).await,
+                Some(intent) => return self.pursue(intent, None).await,
                 None => return Ok(None),
             },
         };
@@ -173,13 +180,13 @@ impl Runner<'_> {
     /// Runs what is due; objects that are refused are errors beside the runs.
     async fn run_due(&self) -> Vec<Result<Receipt>> {
         let mut outcomes = Vec::new();
-        let mut due = match self.due().await {
+        let (mut due, mut state) = match self.due().await {
             Ok(due) => due,
             Err(error) => return vec![Err(error)],
         };
         if !due.open.is_empty() {
             outcomes = self.carry_all_on(&due.open.into_iter().collect::<Vec<_>>()).await;
-            due = match self.due().await {
+            (due, state) = match self.due().await {
                 Ok(due) => due,
                 Err(error) => {
                     outcomes.push(Err(error));
@@ -195,34 +202,52 @@ impl Runner<'_> {
             Err(error)
         });
         outcomes.extend(refused);
+        // The first run starts from what was seen; it changes what the others start from.
+        let mut state = Some(state);
         for (index, (work, inputs)) in due.runs.into_iter().enumerate() {
             let run_id = self.stamp.run_id(&self.transform.target, index);
             let intent = Intent { run_id, work, at: self.stamp.at, inputs };
-            outcomes.extend(self.begin(intent).await.transpose());
+            outcomes.extend(self.begin(intent, state.take()).await.transpose());
         }
         outcomes
     }
 
-    async fn due(&self) -> Result<Due> {
+    async fn due(&self) -> Result<(Due, Box<State>)> {
+        let objects = self.objects();
+        let state = self.state(self.stamp.at, objects.as_ref()).await?;
+        let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
+        let (listing, version) = (&state.listing, state.base.number);
+        let due = if matches!(self.asked, Asked::Rebuild) {
+            due::everything(ledger, transform, write, listing, version).await
+        } else {
+            due::due(ledger, transform, write, listing, version, state.base.basis(), objects.as_ref()).await
+        };
+        Ok((due?, state))
+    }
+
+    /// What a run with this `now()` starts from; of the driving table only the objects that are asked for, where it is not all.
+    async fn state(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Box<State>> {
         // The version is read before the inputs are listed, so that whoever knows a newer version knows newer inputs.
         let base = Base::find(&self.publisher().of_others()).await?;
-        let listing = due::list(self.root, self.catalog, self.transform).await?;
-        let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
-        if matches!(self.asked, Asked::Rebuild) {
-            return due::everything(ledger, transform, write, &listing, base.number).await;
-        }
-        due::due(ledger, transform, write, &listing, base.number, base.basis(), self.objects().as_ref()).await
+        let listing = self.list(now, objects).await?;
+        Ok(Box::new(State { base, listing }))
     }
 
-    async fn begin(&self, intent: Intent) -> Result<Option<Receipt>> {
+    async fn list(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Listing> {
+        let sought = Sought::of(self.transform, self.planned, Some(now), objects);
+        due::list(self.root, self.catalog, self.transform, &sought).await
+    }
+
+    async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {
         self.ledger.put_intent(&intent).await?;
-        self.pursue(intent).await
+        self.pursue(intent, state).await
     }
 
-    /// Does a run's work, under one successor after the other as long as it is overtaken by other versions of the table.
-    async fn pursue(&self, mut intent: Intent) -> Result<Option<Receipt>> {
+    /// Does a run's work, under one successor after the other as long as it is overtaken by other versions of the table; at first
+    /// from a state that may be known.
+    async fn pursue(&self, mut intent: Intent, mut state: Option<Box<State>>) -> Result<Option<Receipt>> {
         for _ in 0..ATTEMPTS {
-            let attempted = match self.attempt(intent.clone()).await {
+            let attempted = match self.attempt(intent.clone(), state.take()).await {
                 Err(error) => self.go_on_without(&intent, error).await?,
                 attempted => attempted?,
             };
@@ -265,18 +290,19 @@ impl Runner<'_> {
         }
     }
 
-    /// One attempt at a run, from the state of the table as it is now.
-    async fn attempt(&self, mut intent: Intent) -> Result<Done> {
-        if let Some(done) = self.ledger.done(&intent.run_id).await? {
-            return Ok(done);
-        }
-        let base = Base::find(&self.publisher().of_others()).await?;
+    /// One attempt at a run, from the state of the table as it is now, or as it was seen before.
+    async fn attempt(&self, mut intent: Intent, state: Option<Box<State>>) -> Result<Done> {
+        let State { base, mut listing } = *match state {
+            Some(state) => state,
+            None => match self.ledger.done(&intent.run_id).await? {
+                Some(done) => return Ok(done),
+                None => self.state(intent.at, intent.objects().as_ref()).await?,
+            },
+        };
         let write = self.planned.write;
         let replaces = intent.rebuild().is_some() || matches!(write, WriteMode::OverwritePartitions | WriteMode::Merge);
-        // Listed before the inputs are, and before they are claimed: files that come later are told from those of runs whose
-        // inputs this one has.
+        // Listed before the inputs are claimed: files that come later are told from those of runs whose inputs this one has.
         let former = if replaces { base.files(self.root).await? } else { None };
-        let mut listing = due::list(self.root, self.catalog, self.transform).await?;
         let inputs = match intent.work.clone() {
             // The SQL was changed since: the table is now rebuilt from all inputs, these among them.
             Work::Arrivals if write == WriteMode::Overwrite => return self.give_up(&intent).await,
@@ -330,7 +356,7 @@ impl Runner<'_> {
         if present.is_empty() && intent.rebuild().is_none() {
             return self.give_up(&intent).await;
         }
-        let location = location(self.root, self.transform)?;
+        let location = location(self.root, self.catalog, self.transform).await?;
         if base.table.is_none() {
             unused(self.root, &self.ledger, self.transform, &location, &intent.run_id).await?;
         }

@@ -36,6 +36,13 @@ pub(crate) fn planner() -> SessionContext {
     SessionContext::new_with_state(builder(config(), Arc::new(runtime_without_local_files())).build())
 }
 
+/// The same with a value for `now()`, for optimising; without one it stays unknown.
+pub(crate) fn planner_at(now: Option<DateTime<Utc>>) -> SessionState {
+    let mut properties = ExecutionProps::new();
+    properties.query_execution_start_time = now;
+    builder(config(), Arc::new(runtime_without_local_files())).with_execution_props(properties).build()
+}
+
 /// The state that a run is planned and executed with: the same functions, the run's resources, and its `now()`.
 pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>, joins: Joins) -> SessionState {
     let core_memory = limits.memory / limits.cores.max(1);

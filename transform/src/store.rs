@@ -57,6 +57,11 @@ impl DataRoot {
         &self.bucket
     }
 
+    /// Whether objects are listed in the order of their names: a local disk has none.
+    pub(crate) fn lists_in_order(&self) -> bool {
+        !self.bucket.base.starts_with("file:")
+    }
+
     /// Path of the folder itself.
     pub fn prefix(&self) -> &Path {
         &self.prefix

@@ -80,7 +80,7 @@ fn unsupported(name: &TableName, why: &str) -> Error {
 }
 
 /// A location as unglue has it: with `/` at the end, and `s3://` for Hadoop's other names of it.
-fn location(text: Option<&str>) -> Result<String, String> {
+pub(super) fn location(text: Option<&str>) -> Result<String, String> {
     let text = text.map(str::trim).unwrap_or_default();
     // Spark's stand-in for a location that only its own parameters know.
     if text.is_empty() || text.ends_with("-__PLACEHOLDER__") {

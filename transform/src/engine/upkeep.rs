@@ -54,7 +54,7 @@ impl Engine {
             root: &self.root,
             catalog: self.catalog(),
             target,
-            location: &location(&self.root, transform)?,
+            location: &location(&self.root, self.catalog(), transform).await?,
             ledger: Ledger::new(self.root.clone(), target),
             older_than,
             now,
@@ -76,7 +76,7 @@ impl Engine {
         let announce = self.announce.as_ref();
         let (root, catalog) = (&self.root, self.catalog());
         let publisher = Publisher { root, catalog, ledger: &ledger, announce, ends: true, ends_others: true, target };
-        let doctor = Doctor { publisher, location: location(&self.root, transform)?, planned };
+        let doctor = Doctor { publisher, location: location(root, catalog, transform).await?, planned };
         doctor.examine(repair).await.map_err(|error| error.in_transform(target))
     }
 }

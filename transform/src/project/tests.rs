@@ -55,6 +55,24 @@ fn upstream_comes_first_otherwise_names_decide() {
 }
 
 #[test]
+fn a_project_is_cut_down_to_some_transforms_and_what_they_read() {
+    let (project, _) = parse(&[
+        ("sql/a/last.sql", "SELECT x FROM z.first JOIN a.middle ON true"),
+        ("sql/a/middle.sql", "SELECT x FROM z.first"),
+        ("sql/z/first.sql", "SELECT x FROM raw.orders"),
+        ("sql/b/lone.sql", "SELECT x FROM raw.orders"),
+        ("sql/b/broken.sql", "SELECT x FROM"),
+        ("sql/b/reader.sql", "SELECT x FROM b.broken"),
+    ]);
+    let cut = |names: &[&str]| project.cut_down_to(&names.iter().map(|name| table(name)).collect());
+    assert_eq!(targets(&cut(&["a.last"])), ["z.first", "a.middle", "a.last"]);
+    assert_eq!(targets(&cut(&["a.middle", "b.lone"])), ["b.lone", "z.first", "a.middle"]);
+    assert_eq!(broken(&cut(&["b.lone"])), [] as [&str; 0]);
+    let reader = cut(&["b.reader"]);
+    assert_eq!((targets(&reader), broken(&reader)), (vec!["b.reader".to_owned()], vec!["b.broken".to_owned()]));
+}
+
+#[test]
 fn a_project_without_sql_is_an_error() {
     for files in [&[][..], &[("README.md", ""), ("sql/unglue.toml", ""), ("sql/a/b.test/expect.sql", "")]] {
         let (project, errors) = parse(files);

@@ -79,7 +79,7 @@ impl Runner<'_> {
             }
             bound.extend(new.iter().map(|arriving| ArrivalId::of(&arriving.input)));
             // What was bound lay there before; where it is gone or has changed since, its rows go.
-            let listing = due::list(self.root, self.catalog, self.transform).await?;
+            let listing = self.list(intent.at, None).await?;
             let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
             let is_bound = |input: &ReceiptInput| {
                 let id = ArrivalId::of(input);

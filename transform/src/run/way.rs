@@ -66,8 +66,13 @@ impl Runner<'_> {
 
     /// What the arrivals replace that was processed before.
     async fn replaced(&self, present: &[Arriving], base: &Base) -> Result<Replaced> {
-        let claims = self.ledger.claims().await?;
         let own: Vec<ClaimName> = present.iter().map(Arriving::claim_name).collect();
+        // A folder replaces what lies in it.
+        let claims = if own.iter().any(|own| own.arrival.is_folder()) {
+            self.ledger.claims().await?
+        } else {
+            self.ledger.claims_of(&present.iter().map(|arriving| arriving.input.object.clone()).collect()).await?
+        };
         let earlier = own.iter().flat_map(|own| claims.replaced_by(&own.arrival).filter(move |claim| *claim != own));
         let formers = due::formers(&self.ledger, earlier, base.basis()).await?;
         let read: Vec<&Option<Box<Receipt>>> = formers

@@ -109,7 +109,7 @@ impl Faults {
         self.effects.load(Ordering::SeqCst)
     }
 
-    /// How many requests there were in all; a listing counts as one.
+    /// How many requests there were in all; a listing takes one for every thousand names.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::SeqCst)
     }
@@ -276,14 +276,16 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
             .boxed()
     }
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        let (inner, faults, prefix) = (Arc::clone(&self.inner), Arc::clone(&self.faults), prefix.cloned());
-        let listed = async move {
-            match faults.wait().await {
-                Ok(()) => inner.list(prefix.as_ref()),
-                Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
-            }
-        };
-        futures::stream::once(listed).flatten().boxed()
+        let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
+        pages(&self.faults, move || inner.list(prefix.as_ref()))
+    }
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        let (inner, prefix, offset) = (Arc::clone(&self.inner), prefix.cloned(), offset.clone());
+        pages(&self.faults, move || inner.list_with_offset(prefix.as_ref(), &offset))
     }
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
         self.faults.wait().await?;
@@ -295,6 +297,31 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> object_store::Result<()> {
         self.faults.effect(Some(gone), to, self.inner.rename_opts(from, to, options)).await
     }
+}
+
+/// A listing that takes a request for every thousand names, as on S3, when they are read.
+fn pages(
+    faults: &Arc<Faults>,
+    list: impl FnOnce() -> BoxStream<'static, object_store::Result<ObjectMeta>> + Send + 'static,
+) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+    let (first, next) = (Arc::clone(faults), Arc::clone(faults));
+    let listed = async move {
+        match first.wait().await {
+            Ok(()) => list(),
+            Err(error) => futures::stream::once(std::future::ready(Err(error))).boxed(),
+        }
+    };
+    let named = futures::stream::once(listed).flatten().enumerate();
+    let paged = named.then(move |(index, meta)| {
+        let next = Arc::clone(&next);
+        async move {
+            if index > 0 && index % 1000 == 0 {
+                next.wait().await?;
+            }
+            meta
+        }
+    });
+    paged.boxed()
 }
 
 #[async_trait]
