@@ -58,7 +58,7 @@ impl Ledger {
     pub(crate) async fn claims_of(&self, objects: &BTreeSet<String>) -> Result<Claims> {
         // All claims, if that takes no more requests.
         let some = objects.len() * NAMES_A_PAGE;
-        let mut names = self.listed("inputs", None)?;
+        let mut names = self.listed("inputs", None)?.fuse();
         let first: Vec<String> = names.by_ref().take(some).try_collect().await?;
         if first.len() < some || !self.root.lists_in_order() {
             let rest: Vec<String> = names.try_collect().await?;
