@@ -22,7 +22,7 @@ DEMO := demo/data
 
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test lint unit docs layering sql s3 sql s3 aws-servers template chain steps oracle audit mutants build bench debug
+.PHONY: help demo test lint unit docs layering sql s3 sql s3 aws-servers template chain chain-release steps oracle audit mutants build bench debug
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -107,11 +107,20 @@ template: .venv-sam/installed
 	.venv-sam/bin/cfn-lint template.yaml
 	.venv-sam/bin/sam validate --lint
 
-# The functions as `make debug` builds them: a release build of all three takes an hour.
+# The functions as `make debug` builds them: a release build of all three takes an hour. CHAIN="…" passes flags.
 chain: debug .venv/installed .venv-moto/installed .venv-ministack/installed .venv-sam/installed
 	$(call heading,The deployed chain)
 	.venv-moto/bin/python tests/aws/deployed.py --ministack .venv-ministack/bin/python --sam .venv-sam/bin/python \
-		--duckdb $(PYTHON) --binaries $(TARGET_DIR)/debug --unglue $(UNGLUE)
+		--duckdb $(PYTHON) --binaries $(TARGET_DIR)/debug --unglue $(UNGLUE) $(CHAIN)
+
+# The same with what `sam build` makes of the template, as users deploy it.
+chain-release: export SAM_CLI_TELEMETRY := 0
+chain-release: debug .venv/installed .venv-moto/installed .venv-ministack/installed .venv-sam/installed
+	$(call heading,The deployed chain by sam build)
+	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam build
+	ls -l .aws-sam/build/*/bootstrap
+	.venv-moto/bin/python tests/aws/deployed.py --ministack .venv-ministack/bin/python --sam .venv-sam/bin/python \
+		--duckdb $(PYTHON) --built .aws-sam/build --unglue $(UNGLUE) $(CHAIN)
 
 oracle: debug .venv/installed
 	$(call heading,Tables against DuckDB)

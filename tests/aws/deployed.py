@@ -5,6 +5,7 @@ dead letters are what they should be; then everything is sent twice more, out of
 """
 
 import argparse
+import contextlib
 import csv
 import datetime
 import gzip
@@ -22,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import speed
 from chain import Chain
 from selftest import expect, running
 
@@ -87,20 +89,24 @@ def main() -> int:
     parser.add_argument("--ministack", required=True, metavar="PYTHON", help="interpreter that has ministack")
     parser.add_argument("--sam", required=True, metavar="PYTHON", help="interpreter beside which `sam` lies")
     parser.add_argument("--duckdb", required=True, metavar="PYTHON", help="interpreter that has DuckDB")
-    parser.add_argument("--binaries", required=True, type=Path, metavar="DIR", help="where the functions were built")
+    code = parser.add_mutually_exclusive_group(required=True)
+    code.add_argument("--binaries", type=Path, metavar="DIR", help="where cargo has built the functions")
+    code.add_argument("--built", type=Path, metavar="DIR", help="where `sam build` has built them: .aws-sam/build")
     parser.add_argument("--unglue", required=True, type=Path, metavar="FILE", help="the program")
     parser.add_argument("--burst", type=int, default=BURST, help="objects of the burst")
     parser.add_argument("--patience", type=float, default=600, help="seconds after which messages that are still under way are a failure")
     parser.add_argument("--batch-window", default="1", help="seconds that queues gather messages, at least 1")
     parser.add_argument("--every-permission", action="store_true", help="takes each permission away in turn, not one of each function")
-    parser.add_argument("--speed", type=int, metavar="N", help="checks nothing: times N single objects, then a burst")
+    parser.add_argument("--speed", type=int, metavar="N", help="instead of the checks: times N single objects, then a burst")
     parser.add_argument("--keep-logs", type=Path, help="where the logs of the functions are written")
     arguments = parser.parse_args()
-    flags = ("--moto", sys.executable, "--ministack", arguments.ministack, "--page", "70", "--auth")
-    with tempfile.TemporaryDirectory(prefix="unglue-deployed-") as name, running(*flags) as servers:
+    flags = ["--moto", sys.executable, "--ministack", arguments.ministack, "--page", "70", "--auth"]
+    with tempfile.TemporaryDirectory(prefix="unglue-deployed-") as name, contextlib.ExitStack() as stack:
+        requests = Path(name) / "requests.log"
+        servers = stack.enter_context(running(*flags, *(("--requests", str(requests)) if arguments.speed else ())))
         deployed = Deployed(arguments, Path(name), servers)
         try:
-            outcomes = deployed.speed() if arguments.speed else deployed.check()
+            outcomes = speed.measure(deployed, requests) if arguments.speed else deployed.check()
         finally:
             if arguments.keep_logs:
                 deployed.write_logs(arguments.keep_logs)
@@ -126,6 +132,9 @@ class Deployed:
         """Template, databases, project."""
         code = {}
         for function, binary in FUNCTIONS.items():
+            if self.arguments.built:
+                code[function] = self.arguments.built.absolute() / function
+                continue
             target = self.folder / "code" / binary
             target.mkdir(parents=True)
             shutil.copy(self.arguments.binaries / binary, target / "bootstrap")
@@ -235,32 +244,6 @@ class Deployed:
             expect("kinds of events", {event["detail-type"] for event in events}, kinds),
             expect("events that are not as their schema says", found, []),
         ]
-
-    def speed(self) -> list[bool]:
-        """Seconds from the upload to the message for people, which comes after the rows are visible; requests to Glue."""
-        seconds = []
-        for number in range(self.arguments.speed):
-            self.settle()
-            self.chain.drain(self.heard)
-            counted = self.glue_requests()
-            start = time.monotonic()
-            self.send({f"raw/orders/single-{number}.csv": orders_csv(self.order_rows(20))})
-            while not any("sales.orders" in message["Subject"] for message in self.chain.notifications(self.heard)):
-                time.sleep(0.02)
-            seconds.append(time.monotonic() - start)
-        seconds.sort()
-        percentile = lambda share: seconds[min(len(seconds) - 1, int(len(seconds) * share))]
-        print(f"single object to message: p50 {percentile(0.5):.2f} s, p95 {percentile(0.95):.2f} s, of {len(seconds)}")
-        self.settle()
-        print(f"requests to Glue of the last: {self.glue_requests() - counted}")
-        start = time.monotonic()
-        self.burst()
-        print(f"burst of {self.arguments.burst}, until nothing is left to do: {time.monotonic() - start - 4:.1f} s")
-        return self.as_it_should_be("speed")
-
-    def glue_requests(self) -> Counter:
-        with urllib.request.urlopen(self.chain.servers["glue"] + "/_control/requests") as answer:
-            return Counter(json.load(answer))
 
     def order_rows(self, count: int) -> list[tuple[int, int, str]]:
         first = len(self.orders)

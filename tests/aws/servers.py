@@ -1,6 +1,6 @@
 """Servers of AWS on loopback for tests: moto behind the strict proxy for Glue, and ministack for everything else.
 
-    servers.py [--moto PYTHON] [--ministack PYTHON] [--auth] [--page N] [--reference-latency MS]
+    servers.py [--moto PYTHON] [--ministack PYTHON] [--auth] [--page N] [--reference-latency MS] [--requests FILE]
 
 `PYTHON` is the interpreter of an environment that has the server; only what is given is started. Once all of it answers, one
 line is printed:
@@ -10,7 +10,7 @@ line is printed:
 
 `glue` is the proxy, `aws` is ministack. The servers stop when standard input closes, so that a test that dies never leaves one
 behind, and on SIGTERM. With `--auth`, ministack checks signatures and policies, and the proxy asks it about calls of Glue. Lambda
-functions inherit ministack's environment, so that has nothing of ours but PATH.
+functions inherit ministack's environment, so that has nothing of ours but PATH. `--requests` has ministack write down what it is asked.
 """
 
 import argparse
@@ -50,6 +50,7 @@ def main() -> int:
     parser.add_argument("--auth", action="store_true", help="ministack checks signatures and policies")
     parser.add_argument("--page", type=int, help="no page of the Glue catalog is longer than this")
     parser.add_argument("--reference-latency", type=float, default=0.0, metavar="MS", help="Glue takes so much longer")
+    parser.add_argument("--requests", type=Path, metavar="FILE", help="ministack's log goes there, with a line for each request")
     arguments = parser.parse_args()
     if not (arguments.moto or arguments.ministack):
         parser.error("nothing to start: give --moto or --ministack")
@@ -59,7 +60,7 @@ def main() -> int:
         ready = {"region": REGION, "access_key_id": KEY, "secret_access_key": KEY, "account": ACCOUNT}
         try:
             if arguments.ministack:
-                ready["aws"] = stack.enter_context(server("ministack", arguments.ministack, ministack, auth=arguments.auth))
+                ready["aws"] = stack.enter_context(server("ministack", arguments.ministack, ministack, arguments.requests, auth=arguments.auth))
             if arguments.moto:
                 ready["moto"] = stack.enter_context(server("moto", arguments.moto, moto))
                 authority = ready.get("aws") if arguments.auth else None
@@ -105,13 +106,15 @@ def ministack(python: str, port: int, folder: Path, auth: bool) -> tuple[list[st
 
 
 @contextlib.contextmanager
-def server(name: str, python: str, recipe, **options) -> Iterator[str]:
-    """A running server: its URL. It keeps nothing."""
+def server(name: str, python: str, recipe, requests: Path | None = None, **options) -> Iterator[str]:
+    """A running server: its URL. It keeps nothing, but for the log of requests that is asked for."""
     with tempfile.TemporaryDirectory(prefix=f"unglue-{name}-", ignore_cleanup_errors=True) as folder:
         for attempt in range(ATTEMPTS):
             with reserved_port() as port:
                 command, environment, health = recipe(python, port, Path(folder), **options)
-                log = Path(folder) / "server.log"
+                log = requests or Path(folder) / "server.log"
+                if requests:
+                    environment["LOG_LEVEL"] = "DEBUG"
                 process = start(command, environment, Path(folder), log)
                 try:
                     if answers(process, f"http://127.0.0.1:{port}{health}"):
