@@ -1,10 +1,10 @@
 //! The first function: objects arrive, the catalog learns of them, the bus is told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use transform::{Code, DataRoot, Engine, Error, Project, Result, TableName, storage};
+use transform::{Code, DataRoot, Engine, Error, NewObject, Project, Result, TableName, storage};
 
 use crate::announce::{self, Bus};
 use crate::crawler::Crawler;
@@ -173,11 +173,14 @@ impl CatalogHandler {
     ) -> Vec<(usize, Fate)> {
         let items: Vec<usize> = objects.iter().flat_map(|object| object.items.clone()).collect();
         let all = |error: &Error| items.iter().map(|item| (*item, Err(error.copy()))).collect::<Vec<_>>();
-        let discovery = match engine.discover_tables(project, BTreeSet::from([table.clone()])).await {
-            Ok(discovery) => discovery,
+        let new = |Arrived { arrival: Arrival { object, bytes, .. }, .. }: &Arrived| NewObject {
+            url: object.clone(),
+            bytes: bytes.unwrap_or_default(),
+        };
+        let change = match engine.discover_arrived(project, table, &objects.iter().map(new).collect::<Vec<_>>()).await {
+            Ok(change) => change,
             Err(error) => return all(&error),
         };
-        let change = discovery.tables.into_iter().next();
         // What is wrong with an object that arrived concerns its message; what was wrong before was told before.
         let findings = change.as_ref().map(|change| change.findings.as_slice()).unwrap_or_default();
         let wrong_with = |arrival: &Arrival| findings.iter().find(|finding| is_about(finding, &arrival.object));

@@ -7,7 +7,7 @@ mod failure;
 mod format;
 mod partitions;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -240,6 +240,18 @@ impl Catalog for GlueCatalog {
             Some(expression) => self.partitions_by(name, &expression).await,
             None => self.all_partitions(name).await,
         }
+    }
+
+    async fn partitions_with(
+        &self,
+        name: &TableName,
+        values: &BTreeSet<Vec<Option<String>>>,
+    ) -> Result<Vec<Partition>> {
+        let present = match self.present(name, values.iter()).await {
+            Err(error) if error.code == Code::NotFound => return Ok(Vec::new()),
+            present => present?,
+        };
+        present.values().map(|present| convert::partition(name, present)).collect()
     }
 
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {

@@ -9,7 +9,6 @@ import contextlib
 import csv
 import datetime
 import gzip
-import io
 import json
 import os
 import random
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import speed
 from chain import Chain
+from rows import columns, difference, orders_csv
 from selftest import expect, running
 
 # In the environment of sam, which has jsonschema.
@@ -178,6 +178,7 @@ class Deployed:
         outcomes = self.first_objects()
         outcomes += self.permissions()
         outcomes += self.poison()
+        outcomes += self.odd_tables()
         outcomes += self.changed_schema()
         outcomes += self.burst()
         outcomes += self.everything_again()
@@ -351,6 +352,36 @@ class Deployed:
             expect("people hear of it", "sales.orders FAILED: bad-record" in subjects, True),
         ]
 
+    def odd_tables(self) -> list[bool]:
+        """Objects of tables that someone has described in ways that cannot be read: each message is set aside with the reason."""
+        described = {
+            "patterns": {"Location": "raw/patterns/", "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.RegexSerDe"}},
+            "nowhere": {"SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}},
+            "abroad": {"Location": "s3://somebody-elses/abroad/", "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}},
+        }
+        codes = {"patterns.json": "unsupported-table", "nowhere.json": "unsupported-table", "abroad.json": "misplaced-object"}
+        for name, storage in described.items():
+            if "Location" in storage and "://" not in storage["Location"]:
+                storage["Location"] = f"s3://{self.outputs['Landing']}/{storage['Location']}"
+            columns = [{"Name": "id", "Type": "bigint"}]
+            self.chain.glue.create_table(DatabaseName="raw", TableInput={"Name": name, "StorageDescriptor": {"Columns": columns, **storage}})
+        before = self.tables_but_orders()
+        self.send({f"raw/{name}/{name}.json": b'{"id": 1}\n' for name in described})
+        self.send({"raw/orders/beside.csv": orders_csv(self.order_rows(2))})
+        self.settle()
+        outcomes = [
+            *self.as_it_should_be("beside odd tables"),
+            expect("objects of odd tables are set aside", self.dead_letters(), codes),
+            expect("odd tables are left as they were", self.tables_but_orders(), before),
+        ]
+        for name in described:
+            self.chain.glue.delete_table(DatabaseName="raw", Name=name)
+            self.chain.s3.delete_object(Bucket=self.outputs["Landing"], Key=f"raw/{name}/{name}.json")
+        return outcomes
+
+    def tables_but_orders(self) -> dict[str, dict]:
+        return {name: table for name, table in self.chain.tables("raw").items() if name != "orders"}
+
     def changed_schema(self) -> list[bool]:
         """A new column at the source."""
         rows = self.order_rows(2)
@@ -455,25 +486,6 @@ class Deployed:
                 for stream in logs.describe_log_streams(logGroupName=name)["logStreams"]:
                     events = logs.get_log_events(logGroupName=name, logStreamName=stream["logStreamName"])["events"]
                     out.writelines(event["message"].rstrip() + "\n" for event in events)
-
-
-def orders_csv(rows: list[tuple[int, int, str]], **more: str) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "amount", "at", *more])
-    writer.writerows([*row, *more.values()] for row in rows)
-    return text.getvalue().encode()
-
-
-def columns(table: dict) -> list[tuple[str, str]]:
-    return [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
-
-
-def difference(found: list, wanted: list) -> dict[str, list]:
-    """Rows that are there too often, and too seldom; at most five of each."""
-    found, wanted = Counter(found), Counter(wanted)
-    sides = {"too many": list((found - wanted).elements()), "missing": list((wanted - found).elements())}
-    return {name: [f"{len(rows)} rows", *rows[:5]] for name, rows in sides.items() if rows}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ pub(crate) mod contract;
 mod embedded;
 mod filter;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -47,6 +48,16 @@ pub trait Catalog: Debug + Send + Sync {
     /// A catalog that cannot judge a condition gives more than match, up to all; who asks looks again.
     async fn matching_partitions(&self, name: &TableName, _filter: &PartitionFilter) -> Result<Vec<Partition>> {
         self.partitions(name).await
+    }
+
+    /// The partitions of a table that have one of these values, sorted by them; empty for an unknown table.
+    async fn partitions_with(
+        &self,
+        name: &TableName,
+        values: &BTreeSet<Vec<Option<String>>>,
+    ) -> Result<Vec<Partition>> {
+        let all = self.partitions(name).await?;
+        Ok(all.into_iter().filter(|partition| values.contains(&partition.values)).collect())
     }
 
     /// Adds partitions, or replaces those with the same values. Each partition changes at once.

@@ -17,6 +17,7 @@ use crate::base::with_slash;
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::inputs::values_in;
 use crate::ledger::Ledger;
 use crate::registration::OWNER;
 use crate::store::DataRoot;
@@ -24,6 +25,12 @@ use crate::table::{Column, Partition, Table, TableName};
 
 /// Tables examined at a time.
 const TABLES_AT_ONCE: usize = 4;
+
+/// Objects of a table that are sampled: half of them the oldest, half the newest.
+const OBJECTS_SAMPLED: usize = 16;
+
+/// Objects of an arrival that are sampled.
+const ARRIVED_SAMPLED: usize = 256;
 
 /// Tries for a table that other processes are changing.
 const ATTEMPTS: usize = 5;
@@ -51,6 +58,15 @@ pub(crate) struct Produced {
     pub(crate) names: BTreeSet<TableName>,
     /// URLs of their folders, ending in `/`.
     pub(crate) locations: Vec<String>,
+}
+
+/// An object that has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewObject {
+    /// Its URL.
+    pub url: String,
+    /// Its size in bytes.
+    pub bytes: u64,
 }
 
 /// What changes in the catalog for one table.
@@ -108,27 +124,29 @@ impl TableChange {
 /// What the storage or the catalog cannot do. What is wrong with one table's objects is a finding, and other tables go on.
 pub(crate) async fn discover(root: &DataRoot, catalog: &dyn Catalog, produced: &Produced) -> Result<Discovery> {
     let survey = survey::tables(root, &produced.names).await?;
-    let discovery = discover_tables(root, catalog, survey.tables, produced).await?;
-    Ok(Discovery { findings: survey.findings, ..discovery })
-}
-
-/// The same for some tables of the data folder.
-///
-/// # Errors
-/// As [`discover`].
-pub(crate) async fn discover_tables(
-    root: &DataRoot,
-    catalog: &dyn Catalog,
-    names: impl IntoIterator<Item = TableName>,
-    produced: &Produced,
-) -> Result<Discovery> {
-    let names = names.into_iter().filter(|name| !produced.names.contains(name));
-    let tables: Vec<Option<TableChange>> = futures::stream::iter(names)
-        .map(|name| update(root, catalog, name, produced))
+    let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
+        .map(|name| update(root, catalog, name, produced, None))
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;
-    Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: Vec::new() })
+    Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: survey.findings })
+}
+
+/// The same for some objects that arrived in one table: of a table that is known, nothing else is looked at.
+///
+/// # Errors
+/// As [`discover`].
+pub(crate) async fn arrived(
+    root: &DataRoot,
+    catalog: &dyn Catalog,
+    table: &TableName,
+    objects: &[NewObject],
+    produced: &Produced,
+) -> Result<Option<TableChange>> {
+    if produced.names.contains(table) {
+        return Ok(None);
+    }
+    update(root, catalog, table.clone(), produced, Some(objects)).await
 }
 
 /// What [`discover`] would do; nothing is written.
@@ -138,7 +156,7 @@ pub(crate) async fn discover_tables(
 pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, produced: &Produced) -> Result<Discovery> {
     let survey = survey::tables(root, &produced.names).await?;
     let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
-        .map(|name| examine(root, catalog, name, produced))
+        .map(|name| examine(root, catalog, name, produced, None))
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;
@@ -164,10 +182,11 @@ async fn update(
     catalog: &dyn Catalog,
     name: TableName,
     produced: &Produced,
+    arrived: Option<&[NewObject]>,
 ) -> Result<Option<TableChange>> {
     let mut attempt = 1;
     loop {
-        let Some(change) = examine(root, catalog, name.clone(), produced).await? else { return Ok(None) };
+        let Some(change) = examine(root, catalog, name.clone(), produced, arrived).await? else { return Ok(None) };
         match apply(catalog, &change).await {
             Ok(()) => return Ok(Some(change)),
             Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
@@ -182,20 +201,31 @@ async fn examine(
     catalog: &dyn Catalog,
     name: TableName,
     produced: &Produced,
+    arrived: Option<&[NewObject]>,
 ) -> Result<Option<TableChange>> {
-    let known = catalog.table(&name).await?;
-    if known
-        .as_ref()
-        .is_some_and(|table| table.parameters.contains_key(OWNER) || table.location != root.table_location(&name))
-    {
+    let known = match catalog.table(&name).await {
+        // Other tables go on. Who asked for some objects is told of each.
+        Err(error) if error.code == Code::UnsupportedTable => {
+            let of_each = |object: &NewObject| error.copy().in_object(&object.url, None);
+            let findings = arrived.map_or_else(|| vec![error.copy()], |objects| objects.iter().map(of_each).collect());
+            return Ok(Some(TableChange { findings, ..TableChange::new(name) }));
+        }
+        known => known?,
+    };
+    if known.as_ref().is_some_and(|table| table.parameters.contains_key(OWNER)) {
         return Ok(None);
+    }
+    let elsewhere = known.as_ref().filter(|table| table.location != root.table_location(&name));
+    if let Some(table) = elsewhere {
+        let findings: Vec<Error> = arrived.unwrap_or_default().iter().map(|object| misplaced(table, object)).collect();
+        return Ok((!findings.is_empty()).then(|| TableChange { findings, ..TableChange::new(name) }));
     }
     // Its SQL file was removed or renamed, and the catalog does not know it any more.
     if known.is_none() && Ledger::new(root.clone(), &name).has_commits().await? {
         return Ok(None);
     }
     let mut change = TableChange::new(name);
-    match plan(root, catalog, known, produced, &mut change).await {
+    match plan(root, catalog, known, produced, arrived, &mut change).await {
         Ok(()) => {}
         // Whoever called can mend a table's objects, but must try again when the storage did not answer.
         Err(error) if error.kind() == crate::code::Kind::Data => change.findings.push(error),
@@ -209,9 +239,14 @@ async fn plan(
     catalog: &dyn Catalog,
     known: Option<Table>,
     produced: &Produced,
+    arrived: Option<&[NewObject]>,
     change: &mut TableChange,
 ) -> Result<()> {
-    let mut listing = survey::objects(root, &change.table).await?;
+    let mut listing = match (arrived, &known) {
+        (Some(arrived), Some(_)) => survey::arrived(root, &change.table, arrived)?,
+        // What a new table is like is told from all of it.
+        _ => survey::objects(root, &change.table).await?,
+    };
     let listed = listing.objects.len();
     leave_out(&mut listing, &produced.locations);
     if known.is_none() && !listing.objects.is_empty() {
@@ -233,14 +268,24 @@ async fn plan(
     let location = root.table_location(&change.table);
     let (keys, partitions) = match &known {
         Some(table) => {
-            let registered = catalog.partitions(&table.name).await?;
+            let registered = match arrived {
+                Some(_) => {
+                    let values = listing.objects.iter().filter_map(|object| values_in(table, object.path.as_ref()));
+                    catalog.partitions_with(&table.name, &values.collect()).await?
+                }
+                None => catalog.partitions(&table.name).await?,
+            };
+            if arrived.is_some() {
+                change.findings.extend(folders::elsewhere(&listing.objects, table, &registered));
+            }
             let partitions = folders::unregistered(&listing.objects, table, &registered, &mut change.findings);
             (table.partition_keys.clone(), partitions)
         }
         None => folders::of_new_table(&listing.objects, &location, &mut change.findings)?,
     };
 
-    let samples = sample::read(root, &listing.objects, &mut change.findings).await?;
+    let at_most = if arrived.is_some() { ARRIVED_SAMPLED } else { OBJECTS_SAMPLED };
+    let samples = sample::read(root, &listing.objects, at_most, &mut change.findings).await?;
     match known {
         Some(table) => {
             change.columns_added = columns::added(&table, &samples, &mut change.findings);
@@ -276,6 +321,14 @@ async fn plan(
     change.partitions_added = partitions.iter().map(|partition| partition.values.clone()).collect();
     change.partitions = partitions;
     Ok(())
+}
+
+/// Nobody would ever read an object that lies where the catalog does not have its table.
+fn misplaced(table: &Table, object: &NewObject) -> Error {
+    let message = format!("the table `{}` lies in `{}`, and the object does not", table.name, table.location);
+    Error::new(Code::MisplacedObject, message)
+        .help("put it there, or change the location of the table")
+        .in_object(&object.url, None)
 }
 
 /// Leaves out the objects in folders that transforms write to.

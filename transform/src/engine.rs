@@ -13,7 +13,7 @@ use crate::arrival::digest;
 use crate::catalog::Catalog;
 use crate::check::{Checked, check, registered};
 use crate::code::Code;
-use crate::discover::{self, Discovery, Produced};
+use crate::discover::{self, Discovery, NewObject, Produced, TableChange};
 use crate::error::{Error, Result};
 use crate::estimate::{PlannedRun, plan_run};
 use crate::ledger::Ledger;
@@ -154,12 +154,19 @@ impl Engine {
         discover::discover(&self.root, self.catalog(), &self.produced(project).await?).await
     }
 
-    /// Brings the catalog up to date with some tables of the data folder; the others are not looked at.
+    /// Brings the catalog up to date with objects that have arrived in a table of the data folder; `None` if there is nothing to say.
+    /// Of a table that the catalog knows, nothing else is looked at. An object where the catalog does not have the table is a
+    /// finding.
     ///
     /// # Errors
     /// Those of storage and catalog.
-    pub async fn discover_tables(&self, project: &Project, names: BTreeSet<TableName>) -> Result<Discovery> {
-        discover::discover_tables(&self.root, self.catalog(), names, &self.produced(project).await?).await
+    pub async fn discover_arrived(
+        &self,
+        project: &Project,
+        table: &TableName,
+        objects: &[NewObject],
+    ) -> Result<Option<TableChange>> {
+        discover::arrived(&self.root, self.catalog(), table, objects, &self.produced(project).await?).await
     }
 
     /// What the project's transforms write: no source.

@@ -12,11 +12,12 @@ use crate::catalog::{Catalog, PartitionFilter};
 use crate::code::Code;
 use crate::codec::Codec;
 use crate::error::{Error, Result};
+use crate::partition;
 use crate::pruning;
 use crate::receipt::ReceiptInput;
 use crate::registration::OWNER;
 use crate::store::{DataRoot, storage};
-use crate::table::{Format, Partition, Table, TableName};
+use crate::table::{Column, Format, Partition, Table, TableName};
 
 /// How many partitions are listed by themselves; more are found by listing all of the table.
 const FOLDERS_AT_MOST: usize = 64;
@@ -118,11 +119,11 @@ impl Input {
             .try_filter_map(|found| async move { Ok(found) })
             .try_collect()
             .await?;
-        let filter = pruning::of_paths(&table, found.iter().map(|meta| meta.location.as_ref()));
-        let mut known = places(root, &table, partitions(catalog, &table, &filter).await?)?;
-        let has_place = |places, meta: &ObjectMeta| belongs(root, meta.clone(), places).is_some();
-        if !filter.conditions.is_empty() && !found.iter().all(|meta| has_place(&known, meta)) {
-            // A partition may lie in a folder that bears another's values.
+        let values = found.iter().filter_map(|meta| values_in(&table, meta.location.as_ref())).collect();
+        let mut known = places(root, &table, catalog.partitions_with(name, &values).await?)?;
+        let has_place = |meta: &ObjectMeta| belongs(root, meta.clone(), &known).is_some();
+        if !table.partition_keys.is_empty() && !found.iter().all(has_place) {
+            // A partition may lie where its values are not in the path.
             known = places(root, &table, catalog.partitions(name).await?)?;
         }
         let objects = found.into_iter().filter_map(|meta| belongs(root, meta, &known)).collect();
@@ -188,6 +189,13 @@ fn places(root: &DataRoot, table: &Table, partitions: Vec<Partition>) -> Result<
     }
     let place = |partition: Partition| Ok((root.path_of(&partition.location)?, Arc::new(partition.values)));
     partitions.into_iter().map(place).collect()
+}
+
+/// The values of a table's partition keys that the `key=value` folders of a path name; `None` if one is missing.
+pub(crate) fn values_in(table: &Table, path: &str) -> Option<Vec<Option<String>>> {
+    let folders = partition::decode_path(path);
+    let value_of = |key: &Column| folders.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key.name));
+    table.partition_keys.iter().map(|key| value_of(key).map(|(_, value)| value.clone())).collect()
 }
 
 async fn described(catalog: &dyn Catalog, name: &TableName) -> Result<Table> {

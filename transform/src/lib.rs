@@ -62,7 +62,7 @@ pub use catalog::contract::contract as catalog_contract;
 pub use catalog::{Catalog, EmbeddedCatalog, PartitionCondition, PartitionFilter, PartitionTest};
 pub use check::Checked;
 pub use code::{Code, Kind};
-pub use discover::{Discovery, TableChange};
+pub use discover::{Discovery, NewObject, TableChange};
 pub use engine::{Announce, Arrived, Asked, Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use estimate::PlannedRun;

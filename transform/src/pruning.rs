@@ -3,7 +3,7 @@
 //! What is left out here is never read, so a condition counts only where it surely holds for every row that the query needs: it
 //! stands directly at the table, and at each place where the query reads the table. Everything else is judged when the rows are read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -43,29 +43,6 @@ pub(crate) fn conditions(plan: &LogicalPlan, now: Option<DateTime<Utc>>) -> Cond
 /// What conditions ask of a table's partition keys; no conditions where they ask nothing.
 pub(crate) fn of_conditions(table: &Table, conditions: &[Expr]) -> PartitionFilter {
     let conditions = conditions.iter().filter_map(|condition| of_key(condition, &table.partition_keys)).collect();
-    PartitionFilter { conditions, canonical: table.parameters.contains_key(OWNER) }
-}
-
-/// The partitions that some objects may belong to, by their `key=value` folders; no conditions where a folder of one is missing, as
-/// its partition then lies where only the catalog knows.
-pub(crate) fn of_paths<'a>(table: &Table, paths: impl Iterator<Item = &'a str>) -> PartitionFilter {
-    let mut values: Vec<BTreeSet<String>> = vec![BTreeSet::new(); table.partition_keys.len()];
-    for path in paths {
-        let folders = partition::decode_path(path);
-        for (key, values) in table.partition_keys.iter().zip(&mut values) {
-            match folders.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key.name)) {
-                Some((_, Some(value))) => values.insert(value.clone()),
-                // NULL satisfies no condition.
-                Some((_, None)) | None => return PartitionFilter::default(),
-            };
-        }
-    }
-    let condition = |(key, values): (&Column, BTreeSet<String>)| PartitionCondition {
-        key: key.name.clone(),
-        hive_type: key.hive_type.clone(),
-        test: PartitionTest::In(values.into_iter().collect()),
-    };
-    let conditions = table.partition_keys.iter().zip(values).map(condition).collect();
     PartitionFilter { conditions, canonical: table.parameters.contains_key(OWNER) }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Its assertions panic with a text that says what a catalog owes its users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
@@ -349,6 +349,20 @@ impl Suite<'_> {
                 }
             }
         }
+        let chosen = [&all[0], &all[all.len() - 1]];
+        let mut values: BTreeSet<_> = chosen.iter().map(|partition| partition.values.clone()).collect();
+        values.insert(vec![Some("1999-01-01".to_owned()), Some("nowhere".to_owned())]);
+        let found = ok(self.catalog.partitions_with(&name, &values).await, "reading partitions by their values");
+        assert_eq!(found.len(), 2, "those that are there, and no others");
+        assert!(found.iter().all(|partition| chosen.contains(&partition)), "partitions are as they were put");
+        assert!(found.is_sorted_by_key(|partition| &partition.values), "partitions are sorted");
+        let none = ok(self.catalog.partitions_with(&name, &BTreeSet::new()).await, "reading no partitions");
+        assert_eq!(none, [], "no values are no partitions");
+        let absent = ok(
+            self.catalog.partitions_with(&self.name("absent"), &values).await,
+            "reading partitions of an absent table by their values",
+        );
+        assert_eq!(absent, [], "an absent table has no partitions");
         let absent = ok(
             self.catalog.matching_partitions(&self.name("absent"), &PartitionFilter::default()).await,
             "reading partitions of an absent table by a filter",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::survey::Object;
+use crate::base::with_slash;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::hive::HiveType;
@@ -113,6 +114,24 @@ pub(super) fn unregistered(
     let mut partitions = partitions(&folders, &table.location, findings);
     partitions.retain(|partition| !registered.contains(&partition.values));
     partitions
+}
+
+/// Objects in folders of values that the catalog has elsewhere: nobody would ever read them.
+pub(super) fn elsewhere(objects: &[Object], table: &Table, registered: &[Partition]) -> Vec<Error> {
+    let misplaced = |object: &Object| {
+        let folders = folders(std::slice::from_ref(object));
+        let folder = folders.first().filter(|folder| !folder.keys.is_empty())?;
+        let partition = registered.iter().find(|partition| partition.values == folder.values)?;
+        let place = format!("{}{}/", table.location, folder.path);
+        (with_slash(&partition.location) != place).then(|| {
+            let message =
+                format!("the partition of these values lies in `{}`, and the object does not", partition.location);
+            Error::new(Code::MisplacedObject, message)
+                .help("put it there, or change the location of the partition")
+                .in_object(&object.url, None)
+        })
+    };
+    objects.iter().filter_map(misplaced).collect()
 }
 
 fn check_types(folder: &Folder<'_>, keys: &[Column]) -> Result<()> {

@@ -19,9 +19,6 @@ use crate::error::{Error, Result};
 use crate::panic::unpanicked;
 use crate::store::{DataRoot, storage};
 
-/// Objects sampled of a table: half of them the oldest, half the newest.
-const OBJECTS: usize = 16;
-
 /// Samples read at a time.
 const PARALLEL_READS: usize = 16;
 
@@ -68,13 +65,18 @@ pub(super) enum Content {
     },
 }
 
-/// Reads samples of some objects, from the oldest to the newest. An object that cannot be read is a finding; one that is gone
+/// Reads samples of some objects, from the oldest to the newest: of more than `at_most`, half from either end. An object that cannot be read is a finding; one that is gone
 /// since the listing is none.
 ///
 /// # Errors
 /// What the storage did not do.
-pub(super) async fn read(root: &DataRoot, objects: &[Object], findings: &mut Vec<Error>) -> Result<Vec<Sample>> {
-    let read: Vec<(Object, Result<Content>)> = futures::stream::iter(chosen(objects))
+pub(super) async fn read(
+    root: &DataRoot,
+    objects: &[Object],
+    at_most: usize,
+    findings: &mut Vec<Error>,
+) -> Result<Vec<Sample>> {
+    let read: Vec<(Object, Result<Content>)> = futures::stream::iter(chosen(objects, at_most))
         .map(|object| async move {
             let content = content(root, &object).await;
             (object, content)
@@ -94,11 +96,11 @@ pub(super) async fn read(root: &DataRoot, objects: &[Object], findings: &mut Vec
     Ok(samples)
 }
 
-fn chosen(objects: &[Object]) -> Vec<Object> {
+fn chosen(objects: &[Object], at_most: usize) -> Vec<Object> {
     let mut chosen: Vec<Object> = objects.to_vec();
     chosen.sort_by(|a, b| (a.modified, &a.below).cmp(&(b.modified, &b.below)));
-    if chosen.len() > OBJECTS {
-        chosen.drain(OBJECTS / 2..chosen.len() - OBJECTS / 2);
+    if chosen.len() > at_most {
+        chosen.drain(at_most / 2..chosen.len() - at_most / 2);
     }
     chosen
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
 
+use super::NewObject;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::store::{DataRoot, storage};
@@ -124,16 +125,38 @@ pub(super) async fn objects(root: &DataRoot, name: &TableName) -> Result<Listing
     let mut listed = root.store().list(Some(&folder));
     let mut listing = Listing::default();
     while let Some(meta) = listed.try_next().await.map_err(|error| cannot_list(&location, error))? {
-        let url = root.url(&meta.location);
-        let below = url.strip_prefix(&location).unwrap_or_default().to_owned();
-        if meta.size == 0 || below.is_empty() || is_passed_over(&below) {
-            listing.skipped += 1;
-            continue;
-        }
-        listing.objects.push(Object { path: meta.location, url, below, size: meta.size, modified: meta.last_modified });
+        listing.add(&location, root.url(&meta.location), meta.location, meta.size, meta.last_modified);
     }
-    listing.objects.sort_by(|a, b| a.below.cmp(&b.below));
-    Ok(listing)
+    Ok(listing.sorted())
+}
+
+/// The same of objects that are known to have arrived, without a request.
+///
+/// # Errors
+/// [`Code::Storage`] for a URL that no path can name.
+pub(super) fn arrived(root: &DataRoot, name: &TableName, objects: &[NewObject]) -> Result<Listing> {
+    let location = root.table_location(name);
+    let mut listing = Listing::default();
+    for NewObject { url, bytes } in objects {
+        listing.add(&location, url.clone(), root.path_of(url)?, *bytes, DateTime::UNIX_EPOCH);
+    }
+    Ok(listing.sorted())
+}
+
+impl Listing {
+    fn add(&mut self, location: &str, url: String, path: Path, size: u64, modified: DateTime<Utc>) {
+        let below = url.strip_prefix(location).unwrap_or_default().to_owned();
+        if size == 0 || below.is_empty() || is_passed_over(&below) {
+            self.skipped += 1;
+        } else {
+            self.objects.push(Object { path, url, below, size, modified });
+        }
+    }
+
+    fn sorted(mut self) -> Self {
+        self.objects.sort_by(|a, b| a.below.cmp(&b.below));
+        self
+    }
 }
 
 /// Whether a file is hidden, or lies in a hidden folder. As for Hive and Spark, `_year=2026` is a partition.

@@ -1,3 +1,4 @@
+mod arrived;
 mod findings;
 
 use std::io::Write;

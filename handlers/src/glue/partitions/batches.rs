@@ -28,7 +28,7 @@ const ATTEMPTS: usize = 8;
 
 impl GlueCatalog {
     /// Those of some partitions that exist, by their values.
-    pub(super) async fn present(
+    pub(in crate::glue) async fn present(
         &self,
         name: &TableName,
         wanted: impl Iterator<Item = &Values> + Send,

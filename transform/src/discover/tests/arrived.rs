@@ -1,0 +1,95 @@
+//! Objects that are named, as the handler of arrivals names them: the rest of their table is not looked at.
+
+use super::*;
+
+impl Place {
+    async fn arrived(&self, table: &str, objects: &[&str]) -> Option<TableChange> {
+        let mut arrived = Vec::new();
+        for object in objects {
+            let path = self.root.path(object).unwrap();
+            let bytes = self.root.store().head(&path).await.map_or(1, |meta| meta.size);
+            arrived.push(NewObject { url: self.root.url(&path), bytes });
+        }
+        super::super::arrived(&self.root, &self.catalog, &name(table), &arrived, &Produced::default()).await.unwrap()
+    }
+
+    /// Takes objects away, so that nobody can read them.
+    async fn remove(&self, objects: &[&str]) {
+        for object in objects {
+            self.root.store().delete(&self.root.path(object).unwrap()).await.unwrap();
+        }
+    }
+}
+
+fn told(change: Option<TableChange>) -> Vec<String> {
+    let findings = change.map(|change| change.findings).unwrap_or_default();
+    let mut told: Vec<String> = findings
+        .into_iter()
+        .map(|finding| {
+            let object = finding.object.map(|place| place.object).unwrap_or_default();
+            format!("{} {}", finding.code, object.rsplit('/').next().unwrap_or_default())
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+#[tokio::test]
+async fn a_new_table_is_told_from_all_of_it_and_a_known_one_from_what_arrived() {
+    let place =
+        Place::with(&[("raw/t/1.csv", b"id,at\n1,2026-11-01\n"), ("raw/t/2.csv", b"id,at,note\n2,x,y\n")]).await;
+    let created = place.arrived("raw.t", &["raw/t/2.csv"]).await.unwrap();
+    assert!(created.created && created.objects == 2);
+    assert_eq!(described(&created.columns_added), ["id:bigint", "at:string", "note:string"]);
+
+    place.remove(&["raw/t/1.csv", "raw/t/2.csv"]).await;
+    place.put("raw/t/3.csv", b"id,at,more\n3,x,1.5\n").await;
+    place.put("raw/t/_hidden.csv", b"odd\n").await;
+    let change = place.arrived("raw.t", &["raw/t/3.csv", "raw/t/_hidden.csv"]).await.unwrap();
+    assert_eq!((change.objects, change.skipped), (1, 1));
+    assert_eq!(described(&change.columns_added), ["more:double"]);
+    assert!(place.arrived("raw.t", &["raw/t/3.csv"]).await.is_none(), "it is known by now");
+    assert!(place.arrived("raw.t", &["raw/t/gone.csv"]).await.is_none(), "it is gone by now");
+}
+
+#[tokio::test]
+async fn what_arrived_and_cannot_be_read_is_told() {
+    let place = Place::with(&[("raw/t/1.csv", b"id,at\n1,2026-11-01\n")]).await;
+    place.discover_one().await;
+    place.put("raw/t/other.csv", b"a,b\n1,2\n").await;
+    place.put("raw/t/odd.csv.gz", b"not packed").await;
+    let change = place.arrived("raw.t", &["raw/t/1.csv", "raw/t/other.csv", "raw/t/odd.csv.gz"]).await;
+    assert_eq!(told(change), ["bad-object odd.csv.gz", "column-mismatch other.csv"]);
+}
+
+#[tokio::test]
+async fn partitions_of_what_arrived_are_added_once() {
+    let place = Place::with(&[("raw/t/day=2026-11-01/1.csv", b"id\n1\n")]).await;
+    place.discover_one().await;
+    place.put("raw/t/day=2026-11-02/2.csv", b"id\n2\n").await;
+    place.put("raw/t/day=2026-11-03/3.csv", b"id\n3\n").await;
+    let change = place.arrived("raw.t", &["raw/t/day=2026-11-02/2.csv"]).await.unwrap();
+    assert_eq!(change.partitions_added, [[Some("2026-11-02".to_owned())]]);
+    assert!(place.arrived("raw.t", &["raw/t/day=2026-11-01/1.csv", "raw/t/day=2026-11-02/2.csv"]).await.is_none());
+    assert_eq!(place.catalog.partitions(&name("raw.t")).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn objects_that_nobody_would_read_are_told() {
+    let place = Place::with(&[("raw/t/day=2026-11-01/1.csv", b"id\n1\n")]).await;
+    place.discover_one().await;
+    let moved = Partition {
+        values: vec![Some("2026-11-01".to_owned())],
+        location: "memory://test/data/raw/t/elsewhere/".to_owned(),
+        parameters: Default::default(),
+    };
+    place.catalog.put_partitions(&name("raw.t"), &[moved]).await.unwrap();
+    place.put("raw/t/day=2026-11-01/2.csv", b"id\n2\n").await;
+    let both = ["raw/t/day=2026-11-01/1.csv", "raw/t/day=2026-11-01/2.csv"];
+    assert_eq!(told(place.arrived("raw.t", &both).await), ["misplaced-object 1.csv", "misplaced-object 2.csv"]);
+
+    let table = place.table("raw.t").await;
+    place.catalog.put_table(&Table { location: "memory://test/data/archive/t/".to_owned(), ..table }).await.unwrap();
+    assert_eq!(told(place.arrived("raw.t", &both).await), ["misplaced-object 1.csv", "misplaced-object 2.csv"]);
+    assert!(place.discover().await.tables.is_empty(), "what lies there for long is nobody's fault now");
+}
