@@ -6,7 +6,6 @@ dead letters are what they should be; then everything is sent twice more, out of
 
 import argparse
 import contextlib
-import csv
 import datetime
 import gzip
 import json
@@ -17,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
