@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import odd
 import speed
 from chain import Chain
 from rows import columns, difference, orders_csv
@@ -176,7 +177,7 @@ class Deployed:
         outcomes = self.first_objects()
         outcomes += self.permissions()
         outcomes += self.poison()
-        outcomes += self.odd_tables()
+        outcomes += odd.tables(self) + odd.events(self)
         outcomes += self.changed_schema()
         outcomes += self.burst()
         outcomes += self.everything_again()
@@ -349,36 +350,6 @@ class Deployed:
             expect("only the poison is set aside", self.dead_letters(), {"poison.csv.gz": "bad-object", "deep.csv": "bad-record"}),
             expect("people hear of it", "sales.orders FAILED: bad-record" in subjects, True),
         ]
-
-    def odd_tables(self) -> list[bool]:
-        """Objects of tables that someone has described in ways that cannot be read: each message is set aside with the reason."""
-        described = {
-            "patterns": {"Location": "raw/patterns/", "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.RegexSerDe"}},
-            "nowhere": {"SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}},
-            "abroad": {"Location": "s3://somebody-elses/abroad/", "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}},
-        }
-        codes = {"patterns.json": "unsupported-table", "nowhere.json": "unsupported-table", "abroad.json": "misplaced-object"}
-        for name, storage in described.items():
-            if "Location" in storage and "://" not in storage["Location"]:
-                storage["Location"] = f"s3://{self.outputs['Landing']}/{storage['Location']}"
-            columns = [{"Name": "id", "Type": "bigint"}]
-            self.chain.glue.create_table(DatabaseName="raw", TableInput={"Name": name, "StorageDescriptor": {"Columns": columns, **storage}})
-        before = self.tables_but_orders()
-        self.send({f"raw/{name}/{name}.json": b'{"id": 1}\n' for name in described})
-        self.send({"raw/orders/beside.csv": orders_csv(self.order_rows(2))})
-        self.settle()
-        outcomes = [
-            *self.as_it_should_be("beside odd tables"),
-            expect("objects of odd tables are set aside", self.dead_letters(), codes),
-            expect("odd tables are left as they were", self.tables_but_orders(), before),
-        ]
-        for name in described:
-            self.chain.glue.delete_table(DatabaseName="raw", Name=name)
-            self.chain.s3.delete_object(Bucket=self.outputs["Landing"], Key=f"raw/{name}/{name}.json")
-        return outcomes
-
-    def tables_but_orders(self) -> dict[str, dict]:
-        return {name: table for name, table in self.chain.tables("raw").items() if name != "orders"}
 
     def changed_schema(self) -> list[bool]:
         """A new column at the source."""

@@ -5,7 +5,7 @@ use std::io::Read;
 use arrow::datatypes::Schema as ArrowSchema;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::DecodeResult;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
@@ -116,9 +116,9 @@ async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
         });
     }
     let wanted = if encoding.codec == Some(Codec::Bzip2) { START_OF_BZIP2 } else { START };
-    let start = range(root, object, 0..object.size.min(wanted)).await?;
+    let (start, found) = part(root, object, GetRange::Bounded(0..wanted), None).await?;
     format::check_codec(encoding, &start)?;
-    let is_whole = object.size <= wanted;
+    let is_whole = found.size <= wanted;
     let (text, complete) = match encoding.codec {
         None => (start.to_vec(), is_whole),
         Some(codec) => decompress(codec, &start, is_whole)?,
@@ -127,8 +127,33 @@ async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
     Ok(Content::Text { text, complete, encoding })
 }
 
-async fn range(root: &DataRoot, object: &Object, range: std::ops::Range<u64>) -> Result<Bytes> {
-    root.store().get_range(&object.path, range).await.map_err(|error| storage(&object.url, error))
+/// A part of an object, with its size and version: whoever told of the object may have seen another. With a version it must be that.
+///
+/// # Errors
+/// [`Code::ObjectGone`] if the object is gone, empty, or another by now, which is an arrival of its own.
+async fn part(
+    root: &DataRoot,
+    object: &Object,
+    range: GetRange,
+    version: Option<&ObjectMeta>,
+) -> Result<(Bytes, ObjectMeta)> {
+    let if_match = version.and_then(|version| version.e_tag.clone());
+    let options = GetOptions { range: Some(range), if_match, ..GetOptions::default() };
+    let found = match root.store().get_opts(&object.path, options).await {
+        Ok(found) => found,
+        Err(object_store::Error::Precondition { .. }) => return Err(replaced(object)),
+        // No part of an empty object can be asked for.
+        Err(error) => match root.store().head(&object.path).await {
+            Ok(meta) if meta.size == 0 => return Err(replaced(object)),
+            _ => return Err(storage(&object.url, error)),
+        },
+    };
+    let meta = found.meta.clone();
+    Ok((found.bytes().await.map_err(|error| storage(&object.url, error))?, meta))
+}
+
+fn replaced(object: &Object) -> Error {
+    Error::new(Code::ObjectGone, "the object was replaced while it was read").in_object(&object.url, None)
 }
 
 /// The start of a compressed text, and whether that is all of it. A sample may end anywhere; an object must not.
@@ -165,11 +190,11 @@ async fn footer(root: &DataRoot, object: &Object) -> Result<Content> {
 }
 
 async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMetaData> {
-    let tail = object.size.saturating_sub(FOOTER)..object.size;
-    let mut wanted = vec![tail.clone()];
-    let mut data = vec![range(root, object, tail).await?];
-    check_footer_length(&data[0], object.size)?;
-    let mut decoder = ParquetMetaDataPushDecoder::try_new(object.size)
+    let (tail, found) = part(root, object, GetRange::Suffix(FOOTER), None).await?;
+    check_footer_length(&tail, found.size)?;
+    let place = found.size - tail.len() as u64..found.size;
+    let (mut wanted, mut data) = (vec![place], vec![tail]);
+    let mut decoder = ParquetMetaDataPushDecoder::try_new(found.size)
         .map_err(not_parquet)?
         .with_page_index_policy(PageIndexPolicy::Skip);
     loop {
@@ -182,8 +207,9 @@ async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMet
             }
         };
         data = futures::stream::iter(wanted.clone())
-            .map(|wanted| range(root, object, wanted))
+            .map(|wanted| part(root, object, GetRange::Bounded(wanted), Some(&found)))
             .buffered(PARALLEL_READS)
+            .map_ok(|(part, _)| part)
             .try_collect()
             .await?;
     }

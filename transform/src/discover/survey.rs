@@ -39,8 +39,6 @@ pub(super) struct Object {
     pub url: String,
     /// Its path below the table's location.
     pub below: String,
-    /// Bytes.
-    pub size: u64,
     /// When it was last written.
     pub modified: DateTime<Utc>,
 }
@@ -149,7 +147,7 @@ impl Listing {
         if size == 0 || below.is_empty() || is_passed_over(&below) {
             self.skipped += 1;
         } else {
-            self.objects.push(Object { path, url, below, size, modified });
+            self.objects.push(Object { path, url, below, modified });
         }
     }
 

@@ -4,13 +4,13 @@ use super::*;
 
 impl Place {
     async fn arrived(&self, table: &str, objects: &[&str]) -> Option<TableChange> {
-        let mut arrived = Vec::new();
+        let mut named = Vec::new();
         for object in objects {
             let path = self.root.path(object).unwrap();
             let bytes = self.root.store().head(&path).await.map_or(1, |meta| meta.size);
-            arrived.push(NewObject { url: self.root.url(&path), bytes });
+            named.push(NewObject { url: self.root.url(&path), bytes });
         }
-        super::super::arrived(&self.root, &self.catalog, &name(table), &arrived, &Produced::default()).await.unwrap()
+        arrived(&self.root, &self.catalog, &name(table), &named, &Produced::default()).await.unwrap()
     }
 
     /// Takes objects away, so that nobody can read them.
@@ -60,6 +60,29 @@ async fn what_arrived_and_cannot_be_read_is_told() {
     place.put("raw/t/odd.csv.gz", b"not packed").await;
     let change = place.arrived("raw.t", &["raw/t/1.csv", "raw/t/other.csv", "raw/t/odd.csv.gz"]).await;
     assert_eq!(told(change), ["bad-object odd.csv.gz", "column-mismatch other.csv"]);
+}
+
+/// A message may be of a version that was replaced before it was read: what there is now is read, as large as it is.
+#[tokio::test]
+async fn the_size_that_a_message_tells_is_not_trusted() {
+    let place = Place::with(&[("raw/t/1.csv", b"id,at\n1,2026-11-01\n"), ("raw/t/empty.csv", b"")]).await;
+    place.discover_one().await;
+    let whole = format!("id,at,note\n{}1,2026-11-01,y\n", "1,2026-11-01,\n".repeat(2000));
+    place.put("raw/t/2.csv", whole.as_bytes()).await;
+    let ids: arrow::array::ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    place.put("raw/p/1.parquet", &parquet_of(vec![("id", ids)])).await;
+    for bytes in [1, 12, 1 << 40] {
+        let of = |object: &str| NewObject { url: place.root.absolute(object), bytes };
+        let tell = async |table: &str, objects: &[NewObject]| {
+            arrived(&place.root, &place.catalog, &name(table), objects, &Produced::default()).await.unwrap()
+        };
+        let change = tell("raw.t", &[of("raw/t/2.csv"), of("raw/t/empty.csv")]).await;
+        let added = change.as_ref().map(|change| described(&change.columns_added)).unwrap_or_default();
+        let expected: &[&str] = if bytes == 1 { &["note:string"] } else { &[] };
+        assert_eq!((added, told(change)), (expected.iter().map(|text| (*text).to_owned()).collect(), vec![]));
+        assert_eq!(told(tell("raw.p", &[of("raw/p/1.parquet")]).await), [] as [&str; 0]);
+    }
+    assert_eq!(described(&place.table("raw.p").await.columns), ["id:bigint"]);
 }
 
 #[tokio::test]
