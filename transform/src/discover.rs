@@ -19,6 +19,7 @@ use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::inputs::values_in;
 use crate::ledger::Ledger;
+use crate::projection;
 use crate::registration::OWNER;
 use crate::store::DataRoot;
 use crate::table::{Column, Partition, Table, TableName};
@@ -267,6 +268,8 @@ async fn plan(
 
     let location = root.table_location(&change.table);
     let (keys, partitions) = match &known {
+        // Its partitions are in no catalog.
+        Some(table) if projection::is_on(table) => (table.partition_keys.clone(), Vec::new()),
         Some(table) => {
             let registered = match arrived {
                 Some(_) => {

@@ -45,6 +45,8 @@ pub(crate) struct Sought {
     pub(crate) conditions: Conditions,
     /// The only objects of the driving table, where it is not all; as the ledger names them.
     pub(crate) objects: Option<BTreeSet<String>>,
+    /// What `now()` gives, where it is known.
+    pub(crate) now: Option<DateTime<Utc>>,
 }
 
 /// How many objects are looked up one by one; more are found by listing their table.
@@ -66,7 +68,7 @@ impl Sought {
         }
         let by_name = matches!(planned.write, WriteMode::Append | WriteMode::Merge);
         let objects = objects.filter(|objects| by_name && objects.len() <= NAMED_AT_MOST).cloned();
-        Self { conditions, objects }
+        Self { conditions, objects, now }
     }
 }
 
@@ -80,11 +82,11 @@ pub(crate) async fn list(
     stream::iter(transform.inputs.iter().map(|input| async move {
         let listed = match &sought.objects {
             Some(objects) if transform.driving.as_ref() == Some(&input.name) => {
-                Input::named(root, catalog, &input.name, objects).await
+                Input::named(root, catalog, &input.name, objects, sought.now).await
             }
             _ => {
                 let conditions = sought.conditions.get(&input.name).map_or(&[][..], Vec::as_slice);
-                Input::list(root, catalog, &input.name, conditions).await
+                Input::list(root, catalog, &input.name, conditions, sought.now).await
             }
         };
         let listed = listed

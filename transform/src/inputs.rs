@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::logical_expr::Expr;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -13,6 +14,7 @@ use crate::code::Code;
 use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::partition;
+use crate::projection::Projection;
 use crate::pruning;
 use crate::receipt::ReceiptInput;
 use crate::registration::OWNER;
@@ -83,8 +85,15 @@ impl Input {
         catalog: &dyn Catalog,
         name: &TableName,
         conditions: &[Expr],
+        now: Option<DateTime<Utc>>,
     ) -> Result<Self> {
         let table = described(catalog, name).await?;
+        if let Some(projection) = Projection::of(&table, now)? {
+            let folder = root.path_of(projection.root())?;
+            let listed: Vec<ObjectMeta> =
+                root.store().list(Some(&folder)).try_collect().await.map_err(|e| storage(&root.url(&folder), e))?;
+            return Ok(Self::projected(root, table, &projection, listed));
+        }
         let filter = pruning::of_conditions(&table, conditions);
         let partitions = partitions(catalog, &table, &filter).await?;
         let places = places(root, &table, partitions)?;
@@ -107,11 +116,12 @@ impl Input {
         catalog: &dyn Catalog,
         name: &TableName,
         objects: &BTreeSet<String>,
+        now: Option<DateTime<Utc>>,
     ) -> Result<Self> {
         let table = described(catalog, name).await?;
         if table.parameters.contains_key(OWNER) {
             // Its files arrive in company.
-            return Self::list(root, catalog, name, &[]).await;
+            return Self::list(root, catalog, name, &[], now).await;
         }
         let paths = objects.iter().filter_map(|object| root.path_of(&long(root, object)).ok());
         let found: Vec<ObjectMeta> = stream::iter(paths.map(|path| async move { head(root, &path).await }))
@@ -119,6 +129,9 @@ impl Input {
             .try_filter_map(|found| async move { Ok(found) })
             .try_collect()
             .await?;
+        if let Some(projection) = Projection::of(&table, now)? {
+            return Ok(Self::projected(root, table, &projection, found));
+        }
         let values = found.iter().filter_map(|meta| values_in(&table, meta.location.as_ref())).collect();
         let mut known = places(root, &table, catalog.partitions_with(name, &values).await?)?;
         let has_place = |meta: &ObjectMeta| belongs(root, meta.clone(), &known).is_some();
@@ -148,6 +161,22 @@ impl Input {
             objects.extend(listed.into_iter().filter_map(|meta| belongs(root, meta, places)));
         }
         Ok(Self::sorted(root, table, objects))
+    }
+
+    /// Those of some objects that lie in projected partitions.
+    fn projected(root: &DataRoot, table: Table, projection: &Projection, listed: Vec<ObjectMeta>) -> Self {
+        let mut known: HashMap<Vec<Option<String>>, PartitionValues> = HashMap::new();
+        let place = |meta: ObjectMeta| {
+            let url = root.url(&meta.location);
+            let (values, below) = projection.place(&url)?;
+            if meta.size == 0 || below.split('/').any(is_hidden) {
+                return None;
+            }
+            let values = known.entry(values).or_insert_with_key(|values| Arc::new(values.clone()));
+            Some(InputObject::alone(root, meta, Arc::clone(values)))
+        };
+        let objects = listed.into_iter().filter_map(place).collect();
+        Self::sorted(root, table, objects)
     }
 
     fn sorted(root: &DataRoot, table: Table, mut objects: Vec<InputObject>) -> Self {

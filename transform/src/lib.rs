@@ -34,6 +34,7 @@ mod pinned;
 mod placement;
 mod plan;
 mod project;
+mod projection;
 mod pruning;
 mod publish;
 mod receipt;

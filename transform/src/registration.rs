@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::projection;
 use crate::settings::{ChangedInput, WriteMode};
 use crate::table::{Column, Format, Table};
 use crate::transform::Transform;
@@ -65,10 +66,7 @@ pub(crate) fn register(
 /// # Errors
 /// [`Code::PartitionProjection`].
 pub(crate) fn not_projected(table: &Table, transform: &Transform) -> Result<()> {
-    let is_on = |(key, value): (&String, &String)| {
-        key.trim().eq_ignore_ascii_case("projection.enabled") && value.trim().eq_ignore_ascii_case("true")
-    };
-    if table.partition_keys.is_empty() || !table.parameters.iter().any(is_on) {
+    if !projection::is_on(table) {
         return Ok(());
     }
     let settings = &transform.settings;

@@ -71,7 +71,7 @@ impl World {
     }
 
     async fn input(&self) -> Input {
-        Input::list(&self.root, &self.catalog, &TableName::new("raw", "t").unwrap(), &[]).await.unwrap()
+        Input::list(&self.root, &self.catalog, &TableName::new("raw", "t").unwrap(), &[], None).await.unwrap()
     }
 
     async fn session(&self) -> SessionContext {

@@ -7,6 +7,7 @@ use crate::arrival::{ArrivalId, ClaimName};
 use crate::due::{self, Due, Sought};
 use crate::record::Done;
 use crate::settings::WriteMode;
+use crate::table::{Column, CsvOptions, Format, Table};
 
 fn with(world: &mut World, sql: &str) {
     world.sql = [("sql/out/rows.sql".to_owned(), sql.to_owned())].into();
@@ -166,4 +167,42 @@ async fn a_table_that_the_catalog_has_lost_is_still_ours() {
     new_rows(&world).await;
     let (done, failed) = world.runs().await;
     assert!(failed.is_none() && done == ["out.rows 1"], "{done:?} {failed:?}");
+}
+
+/// The objects of a table with partition projection are found by its template, new ones by name as well.
+#[tokio::test]
+async fn a_table_with_partition_projection_is_read_as_athena_reads_it() {
+    let mut world = World::new(Kind::Uploads);
+    let sql = "SELECT CAST(id AS BIGINT) AS id, day FROM raw.t WHERE day >= '2026/11/02'";
+    world.upload("raw/t/of/2026/11/01/1.csv", "id\n1\n").await;
+    world.upload("raw/t/of/2026/11/02/2.csv", "id\n2\n").await;
+    world.upload("raw/t/of/2031/01/01/never.csv", "id\n9\n").await;
+    world.upload("raw/t/of/2026/11/02/_hidden.csv", "id\n8\n").await;
+    let column = |name: &str, hive: &str| Column { name: name.into(), hive_type: hive.parse().unwrap(), comment: None };
+    let parameters = [
+        ("projection.enabled", "true"),
+        ("projection.day.type", "date"),
+        ("projection.day.format", "yyyy/MM/dd"),
+        ("projection.day.range", "2026/11/01,2026/12/31"),
+        ("storage.location.template", "memory://b/raw/t/of/${day}/"),
+    ];
+    let table = Table {
+        name: TableName::new("raw", "t").unwrap(),
+        columns: vec![column("id", "bigint")],
+        partition_keys: vec![column("day", "string")],
+        format: Format::Csv(CsvOptions::default()),
+        location: "memory://b/raw/t/".into(),
+        description: None,
+        parameters: parameters.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        version: None,
+    };
+    EmbeddedCatalog::new(world.clean.clone()).put_table(&table).await.unwrap();
+    world.sql = [("sql/out/rows.sql".to_owned(), sql.to_owned())].into();
+    assert_eq!(world.runs().await.0, ["out.rows 2"], "the day that no range has is none");
+    assert_eq!(world.rows("rows").await, ["2|2026/11/02"]);
+    world.upload("raw/t/of/2026/11/03/3.csv", "id\n3\n").await;
+    let arrived = world.arrive(&["raw/t/of/2026/11/03/3.csv", "raw/t/of/2031/01/01/never.csv"]).await.unwrap();
+    assert_eq!(arrived.iter().flat_map(|outcome| &outcome.runs).filter(|run| run.is_ok()).count(), 1);
+    assert_eq!(world.rows("rows").await, ["2|2026/11/02", "3|2026/11/03"]);
+    assert!(EmbeddedCatalog::new(world.clean.clone()).partitions(&table.name).await.unwrap().is_empty());
 }

@@ -93,7 +93,7 @@ async fn an_object_that_is_named_costs_the_same_beside_ten_thousand_known_ones()
 /// Claims every object of `raw.t`, as runs would.
 async fn claim_all(world: &World) {
     let catalog = EmbeddedCatalog::new(world.clean.clone());
-    let listed = Input::list(&world.clean, &catalog, &TableName::new("raw", "t").unwrap(), &[]).await.unwrap();
+    let listed = Input::list(&world.clean, &catalog, &TableName::new("raw", "t").unwrap(), &[], None).await.unwrap();
     for arrival in listed.arrivals() {
         let name = ClaimName { arrival: ArrivalId::of(arrival), generation: 0 };
         let path = world.clean.path(&format!("_unglue/out/rows/inputs/{}", name.file_name())).unwrap();

@@ -115,7 +115,7 @@ impl World {
         for (table, _) in TABLES {
             let name = TableName::new("out", table).unwrap();
             if catalog.table(&name).await.unwrap().is_some() {
-                let input = Input::list(&self.clean, &catalog, &name, &[]).await.unwrap();
+                let input = Input::list(&self.clean, &catalog, &name, &[], None).await.unwrap();
                 held.extend(input.objects.into_iter().map(|object| object.meta.location));
             }
         }

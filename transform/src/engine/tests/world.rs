@@ -276,7 +276,7 @@ pub(super) async fn rows(root: &DataRoot, table: &str) -> Vec<String> {
     if catalog.table(&name).await.unwrap().is_none() {
         return Vec::new();
     }
-    let input = Input::list(root, &catalog, &name, &[]).await.unwrap();
+    let input = Input::list(root, &catalog, &name, &[], None).await.unwrap();
     let mut rows = Vec::new();
     for object in input.objects {
         let bytes = root.read(&object.meta.location).await.unwrap().unwrap();
