@@ -6,8 +6,8 @@ use std::time::Duration;
 use transform::{Code, Error, Kind, Receipt, Result, TableChange, TableName};
 
 use crate::event::own::{
-    Arrival, CATALOG_UPDATED, CatalogUpdated, ColumnAdded, Cost, RunFailed, RunSucceeded, SOURCE, TRANSFORM_FAILED,
-    TRANSFORM_SUCCEEDED, VERSION,
+    Arrival, CATALOG_UPDATED, CatalogUpdated, ColumnAdded, ColumnChanged, Cost, RunFailed, RunSucceeded, SOURCE,
+    TRANSFORM_FAILED, TRANSFORM_SUCCEEDED, VERSION,
 };
 use crate::service::unannounced;
 
@@ -52,6 +52,7 @@ pub fn catalog_updated(table: &TableName, change: Option<&TableChange>, arrivals
         table: table.clone(),
         created: change.is_some_and(|change| change.created),
         columns_added: change.map(columns_added).unwrap_or_default(),
+        columns_changed: change.map(columns_changed).unwrap_or_default(),
         partitions_added: change.map(|change| change.partitions_added.clone()).unwrap_or_default(),
         arrivals: Vec::new(),
         findings: Vec::new(),
@@ -70,6 +71,20 @@ fn columns_added(change: &TableChange) -> Vec<ColumnAdded> {
     change.columns_added.iter().map(added).collect()
 }
 
+/// The differences of a table. That a new table has its columns is no news.
+fn columns_changed(change: &TableChange) -> Vec<ColumnChanged> {
+    let changed = |change: &transform::ColumnChange| ColumnChanged {
+        column: change.column.clone(),
+        kind: change.kind.name().to_owned(),
+        old: change.old.as_ref().map(ToString::to_string),
+        new: change.new.as_ref().map(ToString::to_string),
+        sample: change.sample.clone(),
+        object: change.object.clone(),
+        applied: change.applied,
+    };
+    change.columns_changed.iter().map(changed).collect()
+}
+
 /// Halves what does not fit into an entry. What is not an arrival is said in the first entry, cut to what fits.
 fn split(update: &CatalogUpdated, mut arrivals: Vec<Arrival>, entries: &mut Vec<Entry>) -> Result<()> {
     let whole = CatalogUpdated { arrivals: arrivals.clone(), ..update.clone() };
@@ -83,6 +98,7 @@ fn split(update: &CatalogUpdated, mut arrivals: Vec<Arrival>, entries: &mut Vec<
         update.partitions_added.truncate(update.partitions_added.len() / 2);
         update.findings.truncate(update.findings.len() / 2);
         update.columns_added.truncate(update.columns_added.len() / 2);
+        update.columns_changed.truncate(update.columns_changed.len() / 2);
         return split(&update, arrivals, entries);
     }
     let second = arrivals.split_off(arrivals.len() / 2);
@@ -90,6 +106,7 @@ fn split(update: &CatalogUpdated, mut arrivals: Vec<Arrival>, entries: &mut Vec<
     let rest = CatalogUpdated {
         created: false,
         columns_added: Vec::new(),
+        columns_changed: Vec::new(),
         partitions_added: Vec::new(),
         findings: Vec::new(),
         ..update.clone()

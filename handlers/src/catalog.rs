@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use transform::{Code, DataRoot, Engine, Error, NewObject, Project, Result, TableName, storage};
+use transform::{
+    ArrivedIn, Code, DataRoot, Engine, Error, NewObject, Project, Result, TableChange, TableName, storage,
+};
+
+use transform::is_hidden;
 
 use crate::announce::{self, Bus};
 use crate::crawler::Crawler;
@@ -36,7 +40,8 @@ pub struct CatalogHandler {
 /// An object that arrived, with the messages that told of it.
 struct Arrived {
     items: Vec<usize>,
-    table: TableName,
+    /// The table in whose place it lies, if it is in any.
+    place: Option<TableName>,
     landing: usize,
     arrival: Arrival,
 }
@@ -57,9 +62,9 @@ impl CatalogHandler {
             let is_same = |other: &ObjectEvent| other.bucket == object.bucket && other.keys == object.keys;
             let items: Vec<usize> = told.iter().filter(|(_, other)| is_same(other)).map(|(item, _)| *item).collect();
             match self.located(&object).await {
-                Ok(places) => arrived.extend(places.into_iter().map(|(landing, table, arrival)| Arrived {
+                Ok(places) => arrived.extend(places.into_iter().map(|(landing, place, arrival)| Arrived {
                     items: items.clone(),
-                    table,
+                    place,
                     landing,
                     arrival,
                 })),
@@ -92,11 +97,11 @@ impl CatalogHandler {
     }
 
     /// Where an object belongs, and which version of it there is: nowhere, if it is no data or is gone.
-    async fn located(&self, object: &ObjectEvent) -> Result<Vec<(usize, TableName, Arrival)>> {
+    async fn located(&self, object: &ObjectEvent) -> Result<Vec<(usize, Option<TableName>, Arrival)>> {
         let mut located = Vec::new();
         for (key, bytes, etag) in self.there(object).await? {
             let url = format!("s3://{}/{key}", object.bucket);
-            if bytes == 0 || key.split('/').any(|segment| segment.starts_with(['_', '.'])) {
+            if bytes == 0 || key.split('/').any(is_hidden) {
                 tracing::info!(url, "passed over: empty or hidden");
                 continue;
             }
@@ -106,7 +111,7 @@ impl CatalogHandler {
                     .help("put it below one of them, as `<database>/<table>/…`")
                     .in_object(url, None));
             };
-            let table = self.landing[place].engine.table_of(&url).map_err(|error| error.in_object(&url, None))?;
+            let table = self.landing[place].engine.table_of(&url).ok();
             let arrival = Arrival { object: url, etag, version: object.version.clone(), bytes: Some(bytes) };
             located.push((place, table, arrival));
         }
@@ -145,9 +150,9 @@ impl CatalogHandler {
     }
 
     async fn update(&self, project: &Project, arrived: Vec<Arrived>) -> Vec<(usize, Fate)> {
-        let mut tables: BTreeMap<(usize, TableName), Vec<Arrived>> = BTreeMap::new();
+        let mut tables: BTreeMap<(usize, Option<TableName>), Vec<Arrived>> = BTreeMap::new();
         for object in arrived {
-            tables.entry((object.landing, object.table.clone())).or_default().push(object);
+            tables.entry((object.landing, object.place.clone())).or_default().push(object);
         }
         if let Some(crawler) = &self.crawler {
             let started = if tables.is_empty() { Ok(()) } else { crawler.start().await };
@@ -158,31 +163,41 @@ impl CatalogHandler {
             };
         }
         let mut fates = Vec::new();
-        for ((landing, table), objects) in tables {
-            fates.extend(self.update_table(project, &self.landing[landing].engine, &table, objects).await);
+        for ((landing, place), objects) in tables {
+            fates.extend(self.update_tables(project, &self.landing[landing].engine, place.as_ref(), objects).await);
         }
         fates
     }
 
-    async fn update_table(
+    async fn update_tables(
         &self,
         project: &Project,
         engine: &Engine,
-        table: &TableName,
+        place: Option<&TableName>,
         objects: Vec<Arrived>,
     ) -> Vec<(usize, Fate)> {
-        let items: Vec<usize> = objects.iter().flat_map(|object| object.items.clone()).collect();
-        let all = |error: &Error| items.iter().map(|item| (*item, Err(error.copy()))).collect::<Vec<_>>();
         let new = |Arrived { arrival: Arrival { object, bytes, .. }, .. }: &Arrived| NewObject {
             url: object.clone(),
             bytes: bytes.unwrap_or_default(),
         };
-        let change = match engine.discover_arrived(project, table, &objects.iter().map(new).collect::<Vec<_>>()).await {
-            Ok(change) => change,
-            Err(error) => return all(&error),
+        let new: Vec<NewObject> = objects.iter().map(new).collect();
+        let tables = match engine.discover_arrived(project, place, &new).await {
+            Ok(tables) => tables,
+            Err(error) => return all(&objects, &error),
         };
+        let (mut fates, mut objects) = (Vec::new(), objects);
+        for ArrivedIn { table, objects: its, change } in tables {
+            let (its, others) = objects.into_iter().partition(|object| its.contains(&object.arrival.object));
+            objects = others;
+            fates.extend(self.tell(&table, change.as_ref(), its).await);
+        }
+        fates
+    }
+
+    /// Tells the bus of objects in one table, but for those that cannot be read.
+    async fn tell(&self, table: &TableName, change: Option<&TableChange>, objects: Vec<Arrived>) -> Vec<(usize, Fate)> {
         // What is wrong with an object that arrived concerns its message; what was wrong before was told before.
-        let findings = change.as_ref().map(|change| change.findings.as_slice()).unwrap_or_default();
+        let findings = change.map(|change| change.findings.as_slice()).unwrap_or_default();
         let wrong_with = |arrival: &Arrival| findings.iter().find(|finding| is_about(finding, &arrival.object));
         let (mut fates, mut sound) = (Vec::new(), Vec::new());
         for object in objects {
@@ -190,21 +205,26 @@ impl CatalogHandler {
                 Some(error) if is_permanent(error) => {
                     fates.extend(object.items.iter().map(|item| (*item, Err(error.copy()))));
                 }
-                _ => sound.push(object.arrival),
+                _ => sound.push(object),
             }
         }
-        if sound.is_empty() && change.as_ref().is_none_or(|change| !change.is_change()) {
+        if sound.is_empty() && change.is_none_or(|change| !change.is_change()) {
             return fates;
         }
-        let told = match announce::catalog_updated(table, change.as_ref(), sound) {
+        let arrivals = sound.iter().map(|object| object.arrival.clone()).collect();
+        let told = match announce::catalog_updated(table, change, arrivals) {
             Ok(entries) => self.bus.put(entries).await,
             Err(error) => Err(error),
         };
-        match told {
-            Ok(()) => fates,
-            Err(error) => all(&error),
+        if let Err(error) = told {
+            fates.extend(all(&sound, &error));
         }
+        fates
     }
+}
+
+fn all(objects: &[Arrived], error: &Error) -> Vec<(usize, Fate)> {
+    objects.iter().flat_map(|object| &object.items).map(|item| (*item, Err(error.copy()))).collect()
 }
 
 /// Whether a finding is about an object.

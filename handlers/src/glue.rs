@@ -81,27 +81,31 @@ impl GlueCatalog {
         Ok(names)
     }
 
-    /// The names of a database's tables that unglue can have in a query: Glue allows more.
-    async fn tables_of(&self, database: String) -> Result<Vec<TableName>> {
+    /// A database's tables that unglue can have in a query, Glue allows more names; of each the attributes that are named, or all.
+    async fn tables_of(
+        &self,
+        database: String,
+        attributes: Option<TableAttributes>,
+    ) -> Result<Vec<(TableName, types::Table)>> {
         let request = self.client.get_tables().set_catalog_id(self.catalog_id.clone()).database_name(&database);
-        let request = request.attributes_to_get(TableAttributes::Name);
+        let request = request.set_attributes_to_get(attributes.map(|attribute| vec![attribute]));
         let mut pages = request.into_paginator().send();
-        let mut names = Vec::new();
+        let mut found = Vec::new();
         loop {
-            let error =
-                match pages.try_next().await {
-                    Ok(Some(page)) => {
-                        let tables = page.table_list.into_iter().flatten();
-                        names.extend(tables.filter_map(|table| {
-                            TableName::new(&database.to_lowercase(), &table.name.to_lowercase()).ok()
-                        }));
-                        continue;
-                    }
-                    Ok(None) => return Ok(names),
-                    // It was deleted meanwhile.
-                    Err(error) if says(&error, NOT_FOUND) => return Ok(Vec::new()),
-                    Err(error) => failed(&format!("listing the tables of `{database}`"), error),
-                };
+            let error = match pages.try_next().await {
+                Ok(Some(page)) => {
+                    let tables = page.table_list.into_iter().flatten();
+                    found.extend(tables.filter_map(|table| {
+                        let name = TableName::new(&database.to_lowercase(), &table.name.to_lowercase()).ok()?;
+                        Some((name, table))
+                    }));
+                    continue;
+                }
+                Ok(None) => return Ok(found),
+                // It was deleted meanwhile.
+                Err(error) if says(&error, NOT_FOUND) => return Ok(Vec::new()),
+                Err(error) => failed(&format!("listing the tables of `{database}`"), error),
+            };
             // A role that may see some databases only must still be able to work with these.
             if error.code != Code::PermissionDenied {
                 return Err(error);
@@ -109,6 +113,20 @@ impl GlueCatalog {
             tracing::warn!("the tables of `{database}` are passed over: {error}");
             return Ok(Vec::new());
         }
+    }
+
+    /// The tables of all databases, sorted by name.
+    async fn all_tables(&self, attributes: Option<TableAttributes>) -> Result<Vec<(TableName, types::Table)>> {
+        let databases = self.databases().await?;
+        let of = |database| self.tables_of(database, attributes.clone());
+        let mut listed = stream::iter(databases.into_iter().map(of)).buffer_unordered(DATABASES_AT_A_TIME);
+        let mut tables = Vec::new();
+        while let Some(found) = listed.try_next().await? {
+            tables.extend(found);
+        }
+        tables.sort_by(|(a, _), (b, _)| a.cmp(b));
+        tables.dedup_by(|(a, _), (b, _)| a == b);
+        Ok(tables)
     }
 
     /// The folder that a database names for its tables.
@@ -207,16 +225,13 @@ impl Catalog for GlueCatalog {
 
     /// Tables that unglue cannot read are among them; what is wrong with one is said when it is asked for.
     async fn tables(&self) -> Result<Vec<TableName>> {
-        let databases = self.databases().await?;
-        let mut listed = stream::iter(databases.into_iter().map(|database| self.tables_of(database)))
-            .buffer_unordered(DATABASES_AT_A_TIME);
-        let mut names = Vec::new();
-        while let Some(tables) = listed.try_next().await? {
-            names.extend(tables);
-        }
-        names.sort();
-        names.dedup();
-        Ok(names)
+        let tables = self.all_tables(Some(TableAttributes::Name)).await?;
+        Ok(tables.into_iter().map(|(name, _)| name).collect())
+    }
+
+    async fn definitions(&self) -> Result<Vec<Table>> {
+        let tables = self.all_tables(None).await?;
+        Ok(tables.iter().filter_map(|(name, table)| convert::table(name, table).ok()).collect())
     }
 
     async fn table(&self, name: &TableName) -> Result<Option<Table>> {
@@ -256,6 +271,10 @@ impl Catalog for GlueCatalog {
 
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
         self.put_all(name, partitions).await
+    }
+
+    async fn inherit(&self, name: &TableName) -> Result<()> {
+        self.inherit_all(name).await
     }
 
     async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {

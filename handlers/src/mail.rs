@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::event::own::ColumnChanged;
 use crate::event::{CatalogUpdated, RunFailed, RunSucceeded};
 use crate::words::{bytes, count};
 
@@ -69,6 +70,11 @@ pub fn succeeded(run: &RunSucceeded) -> Mail {
         }
         lines.extend(more(partitions));
     }
+    if let Some(quarantine) = &receipt.quarantine {
+        lines.push(String::new());
+        lines.push(format!("left out, because they cannot be read: {}", count(receipt.rejected, "record")));
+        lines.push(format!("  {quarantine}"));
+    }
     if !receipt.superseded.is_empty() {
         lines.push(String::new());
         lines.push("left out, because deleted or replaced before they were read:".to_owned());
@@ -125,9 +131,11 @@ fn retry(kind: Option<&str>) -> &'static str {
     }
 }
 
-/// News of a table that people want to hear of: a new table, new columns, findings. `None` if objects arrived, and no more.
+/// News of a table that people want to hear of: a new table, changed columns, findings. `None` if objects arrived, and no more.
 pub fn catalog_updated(update: &CatalogUpdated) -> Option<Mail> {
-    if !update.created && update.columns_added.is_empty() && update.findings.is_empty() {
+    let changed: Vec<&ColumnChanged> = update.columns_changed.iter().filter(|change| change.applied).collect();
+    let is_changed = !changed.is_empty() || !update.columns_added.is_empty();
+    if !update.created && !is_changed && update.findings.is_empty() {
         return None;
     }
     let table = update.table.to_string();
@@ -138,6 +146,8 @@ pub fn catalog_updated(update: &CatalogUpdated) -> Option<Mail> {
             format!("{table}: new columns"),
             format!("The table {table} has {} more.", count(update.columns_added.len() as u64, "column")),
         )
+    } else if is_changed {
+        (format!("{table}: changed columns"), format!("Columns of the table {table} have another type."))
     } else {
         (format!("{table}: findings"), format!("Something about {table} needs a look."))
     };
@@ -145,6 +155,11 @@ pub fn catalog_updated(update: &CatalogUpdated) -> Option<Mail> {
     if !update.columns_added.is_empty() {
         lines.push(String::new());
         lines.extend(update.columns_added.iter().map(|column| format!("  {}  {}", column.name, column.hive_type)));
+    }
+    for change in changed {
+        lines.push(String::new());
+        lines.push(in_words(change));
+        lines.push(format!("where    {}", change.object));
     }
     for finding in update.findings.iter().take(LISTED) {
         let said = |field: &str| finding.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -156,6 +171,19 @@ pub fn catalog_updated(update: &CatalogUpdated) -> Option<Mail> {
     }
     let status = if update.findings.is_empty() { "changed" } else { "findings" };
     Some(Mail::new(&subject, &lines, status, "Catalog Updated", Some(&table)))
+}
+
+/// A change of a column as a sentence.
+fn in_words(change: &ColumnChanged) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (column, old, new) = (&change.column, text(&change.old), text(&change.new));
+    let because = change.sample.as_ref().map(|value| format!(", because of the value {value}")).unwrap_or_default();
+    match change.kind.as_str() {
+        "added" => format!("{column} is new{because}. Older objects have NULL there."),
+        "widened" => format!("{column} was {old}, and is {new} now{because}. Queries that need {old} must cast it."),
+        "decided" => format!("{column} is {new}: until now it had no value from which its type could be told."),
+        kind => format!("{column}: {kind}{because}."),
+    }
 }
 
 /// One message for many: failures first and whole, the others one line each.
@@ -235,6 +263,10 @@ mod tests {
             json!({"version": 1, "table": "raw.orders", "arrivals": [{"object": "s3://landing/raw/orders/1.csv"}]});
         assert_eq!(catalog_updated(&update(plain)), None);
         let changed = json!({"version": 1, "table": "raw.orders", "columns_added": [{"name": "note", "type": "string"}],
+            "columns_changed": [
+                {"column": "note", "kind": "added", "new": "string", "object": "s3://landing/raw/orders/1.csv", "applied": true},
+                {"column": "amount", "kind": "widened", "old": "bigint", "new": "double", "sample": "2.5", "object": "s3://landing/raw/orders/1.csv", "applied": true},
+                {"column": "day", "kind": "missing", "old": "date", "object": "s3://landing/raw/orders/1.csv", "applied": false}],
             "findings": [{"code": "bad-object", "message": "the gzip data ends too early", "help": "upload the object again",
                 "object": {"object": "s3://landing/raw/orders/2.csv.gz", "line": null}}]});
         insta::assert_snapshot!(shown(&catalog_updated(&update(changed)).unwrap()));

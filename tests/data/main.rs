@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 mod bad_input;
+mod corpus;
 mod exactly_once;
 mod guards;
 mod memory;

@@ -118,6 +118,29 @@ async fn new_tables_go_where_their_database_says() {
     assert_eq!(glue.calls("GetDatabase"), 5, "once for each database that was asked for");
 }
 
+/// Athena refuses a partition of text whose types are not its table's.
+#[tokio::test]
+async fn partitions_inherit_the_columns_of_their_table() {
+    let Some(glue) = glue().await else { return };
+    let catalog = glue.catalog();
+    let table = catalog.put_table(&Table { format: Format::Json, ..orders() }).await.unwrap();
+    catalog.put_partitions(&table.name, &many(120, "d")).await.unwrap();
+    let before = catalog.partitions(&table.name).await.unwrap();
+    let columns = vec![Column { hive_type: HiveType::Double, ..table.columns[0].clone() }];
+    let table = catalog.put_table(&Table { columns, ..table }).await.unwrap();
+    catalog.inherit(&table.name).await.unwrap();
+    assert_eq!(glue.calls("BatchUpdatePartition"), 2, "120 partitions, 100 at a time");
+    let request = glue.client.get_partition().database_name("shop").table_name("orders").partition_values("r119");
+    let partition = request.send().await.unwrap().partition.unwrap();
+    let columns = partition.storage_descriptor.unwrap().columns.unwrap();
+    assert_eq!(columns[0].r#type.as_deref(), Some("double"));
+    assert_eq!(catalog.partitions(&table.name).await.unwrap(), before, "they are where they were");
+    catalog.inherit(&table.name).await.unwrap();
+    assert_eq!(glue.calls("BatchUpdatePartition"), 2, "nothing is left to do");
+    assert_eq!(catalog.definitions().await.unwrap(), [table], "all tables in few requests");
+    catalog.inherit(&name("absent")).await.unwrap();
+}
+
 #[tokio::test]
 async fn answers_that_are_lost() {
     let Some(glue) = glue().await else { return };

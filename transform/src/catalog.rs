@@ -10,6 +10,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+use crate::code::Code;
 use crate::error::Result;
 use crate::table::{Partition, PartitionChange, Table, TableName};
 
@@ -30,6 +31,19 @@ pub trait Catalog: Debug + Send + Sync {
     /// The names of all tables, sorted.
     async fn tables(&self) -> Result<Vec<TableName>>;
 
+    /// All tables that can be read, sorted by name; the others are left out.
+    async fn definitions(&self) -> Result<Vec<Table>> {
+        let mut tables = Vec::new();
+        for name in self.tables().await? {
+            match self.table(&name).await {
+                // A view, or a table of another engine.
+                Err(error) if error.code == Code::UnsupportedTable => {}
+                table => tables.extend(table?),
+            }
+        }
+        Ok(tables)
+    }
+
     /// The table, or `None` if there is none of this name.
     async fn table(&self, name: &TableName) -> Result<Option<Table>>;
 
@@ -37,7 +51,7 @@ pub trait Catalog: Debug + Send + Sync {
     /// Partitions are left as they are. Returns the table with its new version.
     ///
     /// # Errors
-    /// [`Code::Conflict`](crate::Code::Conflict) if the table was created or changed in between.
+    /// [`Code::Conflict`] if the table was created or changed in between.
     async fn put_table(&self, table: &Table) -> Result<Table>;
 
     /// The partitions of a table, sorted by their values; empty for an unknown table.
@@ -63,13 +77,19 @@ pub trait Catalog: Debug + Send + Sync {
     /// Adds partitions, or replaces those with the same values. Each partition changes at once.
     ///
     /// # Errors
-    /// [`Code::NotFound`](crate::Code::NotFound) if the table does not exist.
+    /// [`Code::NotFound`] if the table does not exist.
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()>;
+
+    /// Gives the partitions of a table its columns, in catalogs that keep columns for each partition. Some readers refuse a
+    /// partition whose types are not its table's.
+    async fn inherit(&self, _name: &TableName) -> Result<()> {
+        Ok(())
+    }
 
     /// Adds, moves and removes partitions, each only if it is still where the change expects it; others are passed over
     /// without an error, since another process was faster. Each partition changes at once.
     ///
     /// # Errors
-    /// [`Code::NotFound`](crate::Code::NotFound) if the table does not exist.
+    /// [`Code::NotFound`] if the table does not exist.
     async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()>;
 }

@@ -125,17 +125,17 @@ codes! {
         "A test case expects an error, and the query gave rows or another error.\n\nCorrect the query or its header, or what `expect.error` says: the code of an error on the first line, and on further lines, if wanted, texts that its message must contain."
     // Input data.
     BadRecord "bad-record" Data
-        "A row of a CSV or JSON object cannot be read as the table declares: too few or too many fields, a value of another type, broken JSON.\n\nThe message names the object and the line. Mend the object and upload it again; the table is as it was before the run."
+        "A row of a CSV or JSON object cannot be read as the table declares: too few or too many fields, a value of another type, broken JSON.\n\nThe message names the object and the line. Mend the object and upload it again; the table is as it was before the run. With `@on_bad_record: quarantine` such records are left out, and kept in a file that the receipt names."
     BadObject "bad-object" Data
         "An object cannot be read at all: truncated or corrupt compression, not a Parquet file, not UTF-8.\n\nUpload it again, or move it out of the table's folder."
     ColumnMismatch "column-mismatch" Data
-        "An object has a column whose type does not fit the table's, or a CSV header without a single known column.\n\nMend the object, or change the table."
+        "An object has a column whose type does not fit the table's, or a CSV header without a single known column.\n\nMend the object, or change the table. What objects may change by themselves is said by the table's parameter `unglue.schema_change`: `add` and `widen` unless it is there, `fail` or `ignore`."
     BadPartitionValue "bad-partition-value" Data
         "A partition's value cannot be read as the type of its column, or a partition folder has other keys than the table.\n\nRename the folder, or change the type of the partition column in the catalog."
     UnreadableTable "unreadable-table" Data
         "Nothing can be told about a folder's format: its objects are of several formats, of none that is known, or without a single row.\n\nThe message lists the objects."
     UnsupportedTable "unsupported-table" Data
-        "A table of the catalog cannot be read: it is a view, or its objects are encoded in a way that is not known, or its definition lacks something.\n\nThe message names the property. Tables of Parquet, of JSON lines and of CSV with a header line can be read. Correct the definition, or have the query read another table."
+        "A table of the catalog cannot be read: it is a view, or its objects are encoded in a way that is not known, or its definition lacks something.\n\nThe message names the property. Tables of CSV, JSON, Parquet and Avro can be read. Correct the definition, or have the query read another table."
     MisplacedObject "misplaced-object" Data
         "An object or a folder of the data folder belongs to no table.\n\nThe objects of a table lie in `<database>/<table>/` or in folders below it. Names are lower-case letters, digits and `_`, and begin with a letter; what begins with `_` or `.` is not looked at."
     TooManyPartitions "too-many-partitions" Data

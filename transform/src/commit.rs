@@ -32,6 +32,9 @@ pub(crate) struct Outcome<'a> {
     pub(crate) replaces: bool,
     /// The arrivals whose rows are in the files of a run that replaces.
     pub(crate) accounted: BTreeSet<ArrivalId>,
+    /// Records that were left out, and where they are.
+    pub(crate) rejected: u64,
+    pub(crate) quarantine: Option<String>,
     /// From the claim to the end of the execution.
     pub(crate) seconds: f64,
 }
@@ -73,6 +76,8 @@ impl Outcome<'_> {
             inputs: self.inputs.into_iter().map(|arriving| arriving.input).collect(),
             superseded: self.superseded,
             rows_read: executed.rows_read,
+            rejected: self.rejected,
+            quarantine: self.quarantine,
             rows: written.values().map(|partition| partition.rows).sum(),
             files: executed.files.len() as u64,
             bytes: written.values().map(|partition| partition.bytes).sum(),

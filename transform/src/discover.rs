@@ -4,12 +4,13 @@
 //! ever adds: tables, columns at the end, partitions. What contradicts the catalog is reported, and left as it is.
 
 mod columns;
+mod drift;
 mod folders;
 mod format;
 mod sample;
 mod survey;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -17,12 +18,13 @@ use crate::base::with_slash;
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::inputs::values_in;
 use crate::ledger::Ledger;
 use crate::projection;
 use crate::registration::OWNER;
 use crate::store::DataRoot;
 use crate::table::{Column, Partition, Table, TableName};
+
+pub use drift::{ColumnChange, ColumnChangeKind};
 
 /// Tables examined at a time.
 const TABLES_AT_ONCE: usize = 4;
@@ -79,6 +81,8 @@ pub struct TableChange {
     pub created: bool,
     /// The columns of a new table, or those added to the end of a known one; partition keys are not among them.
     pub columns_added: Vec<Column>,
+    /// How the objects of a known table differ from it, and whether its definition changes for that.
+    pub columns_changed: Vec<ColumnChange>,
     /// Values of the partitions that are added, sorted.
     pub partitions_added: Vec<Vec<Option<String>>>,
     /// Number of objects with data.
@@ -101,6 +105,7 @@ impl TableChange {
             table,
             created: false,
             columns_added: Vec::new(),
+            columns_changed: Vec::new(),
             partitions_added: Vec::new(),
             objects: 0,
             skipped: 0,
@@ -126,28 +131,89 @@ impl TableChange {
 pub(crate) async fn discover(root: &DataRoot, catalog: &dyn Catalog, produced: &Produced) -> Result<Discovery> {
     let survey = survey::tables(root, &produced.names).await?;
     let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
-        .map(|name| update(root, catalog, name, produced, None))
+        .map(|name| update(root, catalog, name, produced, None, None))
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;
     Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: survey.findings })
 }
 
-/// The same for some objects that arrived in one table: of a table that is known, nothing else is looked at.
+/// Objects that arrived in one table.
+#[derive(Debug)]
+pub struct ArrivedIn {
+    /// The table.
+    pub table: TableName,
+    /// URLs of the objects.
+    pub objects: Vec<String>,
+    /// What there is to say about the table, if anything.
+    pub change: Option<TableChange>,
+}
+
+/// The same for some objects that arrived: of a table that is known, nothing else is looked at. `place` is the table in whose
+/// place in the data folder they lie. They are another table's if that one's location is where they lie; then of all such tables
+/// the one whose location goes on longest.
 ///
 /// # Errors
-/// As [`discover`].
+/// As [`discover`]; [`Code::MisplacedObject`] for an object that is in no table's place.
 pub(crate) async fn arrived(
     root: &DataRoot,
     catalog: &dyn Catalog,
-    table: &TableName,
+    place: Option<&TableName>,
     objects: &[NewObject],
     produced: &Produced,
-) -> Result<Option<TableChange>> {
-    if produced.names.contains(table) {
-        return Ok(None);
+) -> Result<Vec<ArrivedIn>> {
+    let mut tables: BTreeMap<TableName, Vec<NewObject>> = BTreeMap::new();
+    let mut seen = None;
+    if let Some(place) = place {
+        seen = match catalog.table(place).await {
+            // What is wrong with it is told below.
+            Err(error) if error.code == Code::UnsupportedTable => None,
+            table => Some(table?),
+        };
     }
-    update(root, catalog, table.clone(), produced, Some(objects)).await
+    match place {
+        Some(place) if seen.as_ref().is_none_or(|table| is_at_home(root, place, table.as_ref(), objects)) => {
+            tables.insert(place.clone(), objects.to_vec());
+        }
+        _ => {
+            let registered = catalog.definitions().await?;
+            for object in objects {
+                let table = owner(&registered, &object.url).or(place).ok_or_else(|| nowhere(&object.url))?;
+                tables.entry(table.clone()).or_default().push(object.clone());
+            }
+        }
+    }
+    let mut arrived = Vec::new();
+    for (table, objects) in tables {
+        let known = if place == Some(&table) { seen.take() } else { None };
+        let is_source = !produced.names.contains(&table);
+        let change =
+            if is_source { update(root, catalog, table.clone(), produced, Some(&objects), known).await? } else { None };
+        arrived.push(ArrivedIn { table, objects: objects.into_iter().map(|object| object.url).collect(), change });
+    }
+    Ok(arrived)
+}
+
+/// Whether the catalog has a table in its place in the data folder, and objects lie in no folders that may be another table's.
+fn is_at_home(root: &DataRoot, name: &TableName, table: Option<&Table>, objects: &[NewObject]) -> bool {
+    let home = root.table_location(name);
+    let is_in_other_folder = |object: &NewObject| {
+        let below = object.url.strip_prefix(&home).and_then(|below| below.rsplit_once('/'));
+        below.is_some_and(|(folders, _)| folders.split('/').any(|folder| !folder.contains('=')))
+    };
+    table.is_some_and(|table| with_slash(&table.location) == home) && !objects.iter().any(is_in_other_folder)
+}
+
+/// The table in whose location an object lies; the innermost, if there are several.
+fn owner<'a>(registered: &'a [Table], url: &str) -> Option<&'a TableName> {
+    let holds = |table: &&Table| url.starts_with(&with_slash(&table.location));
+    registered.iter().filter(holds).max_by_key(|table| table.location.len()).map(|table| &table.name)
+}
+
+fn nowhere(url: &str) -> Error {
+    Error::new(Code::MisplacedObject, "the object is in no table's folder")
+        .help("put it into `<database>/<table>/…`, or into the location of a table of the catalog")
+        .in_object(url, None)
 }
 
 /// What [`discover`] would do; nothing is written.
@@ -157,7 +223,7 @@ pub(crate) async fn arrived(
 pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, produced: &Produced) -> Result<Discovery> {
     let survey = survey::tables(root, &produced.names).await?;
     let tables: Vec<Option<TableChange>> = futures::stream::iter(survey.tables)
-        .map(|name| examine(root, catalog, name, produced, None))
+        .map(|name| examine(root, catalog, name, produced, None, None))
         .buffered(TABLES_AT_ONCE)
         .try_collect()
         .await?;
@@ -170,7 +236,11 @@ pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, produced: &Prod
 /// [`Code::Conflict`] if the table was changed since; the catalog's own errors.
 pub(crate) async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result<()> {
     if let Some(definition) = &change.definition {
-        catalog.put_table(definition).await?;
+        let table = catalog.put_table(definition).await?;
+        let has_other_types = change.columns_changed.iter().any(|column| column.applied && column.old.is_some());
+        if has_other_types && !table.partition_keys.is_empty() {
+            catalog.inherit(&table.name).await?;
+        }
     }
     if !change.partitions.is_empty() {
         catalog.put_partitions(&change.table, &change.partitions).await?;
@@ -184,10 +254,12 @@ async fn update(
     name: TableName,
     produced: &Produced,
     arrived: Option<&[NewObject]>,
+    mut known: Option<Option<Table>>,
 ) -> Result<Option<TableChange>> {
     let mut attempt = 1;
     loop {
-        let Some(change) = examine(root, catalog, name.clone(), produced, arrived).await? else { return Ok(None) };
+        let examined = examine(root, catalog, name.clone(), produced, arrived, known.take()).await?;
+        let Some(change) = examined else { return Ok(None) };
         match apply(catalog, &change).await {
             Ok(()) => return Ok(Some(change)),
             Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
@@ -196,15 +268,20 @@ async fn update(
     }
 }
 
-/// The change of one table; `None` if there is nothing to say about it.
+/// The change of one table; `None` if there is nothing to say about it. `known` is what the catalog has said of it a moment ago.
 async fn examine(
     root: &DataRoot,
     catalog: &dyn Catalog,
     name: TableName,
     produced: &Produced,
     arrived: Option<&[NewObject]>,
+    known: Option<Option<Table>>,
 ) -> Result<Option<TableChange>> {
-    let known = match catalog.table(&name).await {
+    let known = match known {
+        Some(known) => Ok(known),
+        None => catalog.table(&name).await,
+    };
+    let known = match known {
         // Other tables go on. Who asked for some objects is told of each.
         Err(error) if error.code == Code::UnsupportedTable => {
             let of_each = |object: &NewObject| error.copy().in_object(&object.url, None);
@@ -216,10 +293,15 @@ async fn examine(
     if known.as_ref().is_some_and(|table| table.parameters.contains_key(OWNER)) {
         return Ok(None);
     }
-    let elsewhere = known.as_ref().filter(|table| table.location != root.table_location(&name));
+    let elsewhere = known.as_ref().filter(|table| with_slash(&table.location) != root.table_location(&name));
     if let Some(table) = elsewhere {
-        let findings: Vec<Error> = arrived.unwrap_or_default().iter().map(|object| misplaced(table, object)).collect();
-        return Ok((!findings.is_empty()).then(|| TableChange { findings, ..TableChange::new(name) }));
+        let Some(objects) = arrived else { return Ok(None) };
+        let is_in_it = |object: &&NewObject| object.url.starts_with(&with_slash(&table.location));
+        let findings: Vec<Error> =
+            objects.iter().filter(|object| !is_in_it(object)).map(|object| misplaced(table, object)).collect();
+        if !findings.is_empty() {
+            return Ok(Some(TableChange { findings, ..TableChange::new(name) }));
+        }
     }
     // Its SQL file was removed or renamed, and the catalog does not know it any more.
     if known.is_none() && Ledger::new(root.clone(), &name).has_commits().await? {
@@ -232,7 +314,9 @@ async fn examine(
         Err(error) if error.kind() == crate::code::Kind::Data => change.findings.push(error),
         Err(error) => return Err(error),
     }
-    Ok((change.is_change() || !change.findings.is_empty()).then_some(change))
+    // That columns are missing is told of what arrived, not of a table again and again.
+    let is_told = arrived.is_some() && !change.columns_changed.is_empty();
+    Ok((change.is_change() || !change.findings.is_empty() || is_told).then_some(change))
 }
 
 async fn plan(
@@ -243,10 +327,14 @@ async fn plan(
     arrived: Option<&[NewObject]>,
     change: &mut TableChange,
 ) -> Result<()> {
+    let location = match &known {
+        Some(table) => with_slash(&table.location),
+        None => root.table_location(&change.table),
+    };
     let mut listing = match (arrived, &known) {
-        (Some(arrived), Some(_)) => survey::arrived(root, &change.table, arrived)?,
+        (Some(arrived), Some(_)) => survey::arrived(root, &location, arrived)?,
         // What a new table is like is told from all of it.
-        _ => survey::objects(root, &change.table).await?,
+        _ => survey::objects(root, &location).await?,
     };
     let listed = listing.objects.len();
     leave_out(&mut listing, &produced.locations);
@@ -264,18 +352,16 @@ async fn plan(
         }
         return Ok(());
     }
-    let family = format::of_table(root, &listing.objects, known.as_ref())?;
+    if known.is_none() {
+        format::check_names(&listing.objects)?;
+    }
 
-    let location = root.table_location(&change.table);
     let (keys, partitions) = match &known {
         // Its partitions are in no catalog.
         Some(table) if projection::is_on(table) => (table.partition_keys.clone(), Vec::new()),
         Some(table) => {
             let registered = match arrived {
-                Some(_) => {
-                    let values = listing.objects.iter().filter_map(|object| values_in(table, object.path.as_ref()));
-                    catalog.partitions_with(&table.name, &values.collect()).await?
-                }
+                Some(_) => catalog.partitions_with(&table.name, &folders::values(&listing.objects, table)).await?,
                 None => catalog.partitions(&table.name).await?,
             };
             if arrived.is_some() {
@@ -288,17 +374,19 @@ async fn plan(
     };
 
     let at_most = if arrived.is_some() { ARRIVED_SAMPLED } else { OBJECTS_SAMPLED };
-    let samples = sample::read(root, &listing.objects, at_most, &mut change.findings).await?;
+    let format = known.as_ref().map(|table| &table.format);
+    let samples = sample::read(root, &listing.objects, format, at_most, &mut change.findings).await?;
     match known {
         Some(table) => {
-            change.columns_added = columns::added(&table, &samples, &mut change.findings);
-            if !change.columns_added.is_empty() {
-                let columns = [table.columns.as_slice(), &change.columns_added].concat();
-                change.definition = Some(Table { columns, ..table });
-            }
+            let drift = drift::of_known_table(&table, &samples, &mut change.findings)?;
+            change.columns_added = drift.added;
+            change.columns_changed = drift.changes;
+            change.definition = drift.definition;
         }
+        None if change.findings.iter().any(|finding| finding.code == Code::UnreadableTable) => return Ok(()),
         None => {
-            let Some((columns, format)) = columns::of_new_table(family, &keys, &samples, &mut change.findings)? else {
+            let found = columns::of_new_table(&keys, &samples, &mut change.findings)?;
+            let Some(columns::NewTable { columns, undecided, format }) = found else {
                 // Objects that cannot be read are reason enough.
                 if change.findings.is_empty() {
                     change.findings.push(columns::no_rows_yet(root, &change.table));
@@ -309,7 +397,7 @@ async fn plan(
             change.columns_added = columns.clone();
             let parameters = [("classification", format.to_string()), ("unglue.catalog", "discover".to_owned())]
                 .map(|(key, value)| (key.to_owned(), value));
-            change.definition = Some(Table {
+            let mut table = Table {
                 name: change.table.clone(),
                 columns,
                 partition_keys: keys,
@@ -318,7 +406,9 @@ async fn plan(
                 description: None,
                 parameters: parameters.into(),
                 version: None,
-            });
+            };
+            drift::remember(&mut table, &undecided);
+            change.definition = Some(table);
         }
     }
     change.partitions_added = partitions.iter().map(|partition| partition.values.clone()).collect();
@@ -341,17 +431,8 @@ fn leave_out(listing: &mut survey::Listing, locations: &[String]) {
 
 /// The folders of all tables that transforms have made, of other projects or by files that are gone.
 async fn owned_locations(catalog: &dyn Catalog) -> Result<Vec<String>> {
-    let mut locations = Vec::new();
-    for name in catalog.tables().await? {
-        let table = match catalog.table(&name).await {
-            // A view, or a table of another engine: no transform has made it.
-            Err(error) if error.code == Code::UnsupportedTable => None,
-            table => table?,
-        };
-        let owned = table.filter(|table| table.parameters.contains_key(OWNER));
-        locations.extend(owned.map(|table| with_slash(&table.location)));
-    }
-    Ok(locations)
+    let owned = catalog.definitions().await?.into_iter().filter(|table| table.parameters.contains_key(OWNER));
+    Ok(owned.map(|table| with_slash(&table.location)).collect())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::arrival::digest;
 use crate::catalog::Catalog;
 use crate::check::{Checked, check, registered};
 use crate::code::Code;
-use crate::discover::{self, Discovery, NewObject, Produced, TableChange};
+use crate::discover::{self, ArrivedIn, Discovery, NewObject, Produced};
 use crate::error::{Error, Result};
 use crate::estimate::{PlannedRun, plan_run};
 use crate::ledger::Ledger;
@@ -154,19 +154,19 @@ impl Engine {
         discover::discover(&self.root, self.catalog(), &self.produced(project).await?).await
     }
 
-    /// Brings the catalog up to date with objects that have arrived in a table of the data folder; `None` if there is nothing to say.
-    /// Of a table that the catalog knows, nothing else is looked at. An object where the catalog does not have the table is a
-    /// finding.
+    /// Brings the catalog up to date with objects that have arrived, by the tables that they are in; `place` is the table in whose
+    /// place in the data folder they lie. Of a table that the catalog knows, nothing else is looked at. An object where the
+    /// catalog does not have the table is a finding.
     ///
     /// # Errors
-    /// Those of storage and catalog.
+    /// Those of storage and catalog; [`Code::MisplacedObject`] for an object that is in no table's place.
     pub async fn discover_arrived(
         &self,
         project: &Project,
-        table: &TableName,
+        place: Option<&TableName>,
         objects: &[NewObject],
-    ) -> Result<Option<TableChange>> {
-        discover::arrived(&self.root, self.catalog(), table, objects, &self.produced(project).await?).await
+    ) -> Result<Vec<ArrivedIn>> {
+        discover::arrived(&self.root, self.catalog(), place, objects, &self.produced(project).await?).await
     }
 
     /// What the project's transforms write: no source.

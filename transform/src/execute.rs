@@ -39,7 +39,7 @@ use crate::plan::{Planned, plan_with};
 use crate::record::Arriving;
 use crate::runtime::{Limits, Runtime};
 use crate::session::{self, Joins};
-use crate::source::{SourceTable, fields, first_unreadable_parquet, to_datafusion};
+use crate::source::{Rejects, SourceTable, fields, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
 use crate::store::DataRoot;
 use crate::table::TableName;
@@ -69,6 +69,8 @@ pub(crate) struct Job<'a> {
     pub(crate) stage: &'a Stage,
     /// Where the n-th file goes, by its partition.
     pub(crate) destination: &'a Destination<'a>,
+    /// Where records go that cannot be read; without it they are errors.
+    pub(crate) rejects: Option<Rejects>,
     /// Counts the bytes read so far.
     pub(crate) bytes_read: Arc<AtomicU64>,
 }
@@ -257,7 +259,9 @@ impl Execution<'_> {
     fn planned_query(&self, listing: &Listing) -> Result<LogicalPlan> {
         let source_of = |name: &TableName| {
             let input = listing.get(name)?.clone();
-            Some(provider_as_source(Arc::new(SourceTable::new(input, self.url.clone()))))
+            Some(provider_as_source(Arc::new(
+                SourceTable::new(input, self.url.clone()).rejecting(self.job.rejects.clone()),
+            )))
         };
         plan_with(self.job.transform, &self.state, &source_of).map_err(first)
     }
@@ -273,7 +277,8 @@ impl Execution<'_> {
             return Ok((arrange::typed(plan, self.job.planned).map_err(of_execution)?, None));
         };
         let (numbers, origins) = numbered(input);
-        let source = SourceTable::new(input.clone(), self.url.clone()).numbered(ORIGIN, numbers, false);
+        let source = SourceTable::new(input.clone(), self.url.clone()).rejecting(self.job.rejects.clone());
+        let source = source.numbered(ORIGIN, numbers, false);
         let plan = traced(plan, driving, &provider_as_source(Arc::new(source)));
         let plan = plan.and_then(|plan| arrange::typed(plan, self.job.planned)).map_err(of_execution)?;
         Ok((plan, Some(origins)))

@@ -1,22 +1,26 @@
 //! Schema inference: what columns the objects of a table have, seen from samples of them.
 //!
 //! Text formats are typed by the narrowest type that holds every value of the samples (see `lattice`); a column without any
-//! value is a string. Parquet says its types itself.
+//! value is a string. Parquet, Avro and ORC say their types themselves.
 
 mod csv;
+mod declared;
+mod detect;
 mod fit;
 mod json;
 mod lattice;
-mod parquet;
+mod misfit;
 mod text;
 
 use crate::error::{Error, Result};
 use crate::hive::HiveType;
 
-pub(crate) use csv::{detect_delimiter, infer_csv};
+pub(crate) use csv::infer_csv;
+pub(crate) use declared::infer_declared;
+pub(crate) use detect::{detect_csv, has_header};
 pub(crate) use json::infer_json;
 pub(crate) use lattice::Shape;
-pub(crate) use parquet::infer_parquet;
+pub(crate) use misfit::{Misfit, misfit};
 pub(crate) use text::shape_of_text;
 
 /// What the samples tell about the type of a column.
@@ -55,6 +59,26 @@ impl Seen {
             Self::Values(shape) => fit::values_fit(shape, declared),
             Self::Declared(seen) => fit::type_fits(seen, declared),
         }
+    }
+
+    /// Whether there was no value, so that nothing is known of the type.
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self, Self::Values(Shape::Undecided))
+    }
+
+    /// Whether objects declare a type of which the declared one of the table holds more.
+    pub(crate) fn is_narrower(&self, declared: &HiveType) -> bool {
+        matches!(self, Self::Declared(seen) if seen != declared && fit::type_fits(seen, declared))
+    }
+
+    /// The narrowest type that holds what was seen beside what a column of this type holds, if there is one.
+    pub(crate) fn wider(&self, declared: &HiveType) -> Option<HiveType> {
+        let wider = match self {
+            Self::Values(shape) => fit::wider_for_values(shape, declared),
+            Self::Declared(seen) => fit::widened(declared, seen),
+        };
+        // A field name may hold what separates fields in the text of the type.
+        wider.and_then(|wider| wider.to_string().parse().ok())
     }
 
     /// The type for a new column.

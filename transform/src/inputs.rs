@@ -13,13 +13,14 @@ use crate::catalog::{Catalog, PartitionFilter};
 use crate::code::Code;
 use crate::codec::Codec;
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::partition;
 use crate::projection::Projection;
 use crate::pruning;
 use crate::receipt::ReceiptInput;
 use crate::registration::OWNER;
 use crate::store::{DataRoot, storage};
-use crate::table::{Column, Format, Partition, Table, TableName};
+use crate::table::{Column, Partition, Table, TableName};
 
 /// How many partitions are listed by themselves; more are found by listing all of the table.
 const FOLDERS_AT_MOST: usize = 64;
@@ -31,6 +32,7 @@ pub(crate) fn expansion(format: &Format, objects: &[InputObject]) -> u64 {
     let compressed = objects.iter().any(|object| Codec::of(object.meta.location.as_ref()).is_some());
     match (format, compressed) {
         (Format::Parquet, _) => 4,
+        (Format::Avro, _) => 3,
         (_, true) => 6,
         (_, false) => 1,
     }
@@ -336,6 +338,7 @@ fn is_version_folder(segment: &str) -> bool {
 }
 
 /// Whether a file or folder name is one that readers of Hive tables pass over.
-pub(crate) fn is_hidden(segment: &str) -> bool {
-    segment.starts_with(['_', '.'])
+pub fn is_hidden(segment: &str) -> bool {
+    // What is not renamed yet is not there yet.
+    segment.starts_with(['_', '.']) || segment.ends_with(".tmp")
 }

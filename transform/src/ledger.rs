@@ -49,6 +49,11 @@ impl Ledger {
         self.path(&format!("runs/{run_id}/staged"))
     }
 
+    /// Where a run keeps the records that it left out.
+    pub(crate) fn quarantine(&self, run_id: &str) -> Result<Path> {
+        self.path(&format!("quarantine/{run_id}.jsonl"))
+    }
+
     /// The arrivals that were ever claimed: their names alone, no claim is read.
     pub(crate) async fn claims(&self) -> Result<Claims> {
         Ok(Claims::of(self.names("inputs").await?.iter().filter_map(|name| ClaimName::parse(name))))

@@ -19,6 +19,7 @@ mod estimate;
 mod execute;
 mod failure;
 mod folder;
+mod format;
 mod header;
 mod hive;
 mod infer;
@@ -63,11 +64,13 @@ pub use catalog::contract::contract as catalog_contract;
 pub use catalog::{Catalog, EmbeddedCatalog, PartitionCondition, PartitionFilter, PartitionTest};
 pub use check::Checked;
 pub use code::{Code, Kind};
-pub use discover::{Discovery, NewObject, TableChange};
+pub use discover::{ArrivedIn, ColumnChange, ColumnChangeKind, Discovery, NewObject, TableChange};
 pub use engine::{Announce, Arrived, Asked, Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use estimate::PlannedRun;
+pub use format::{CsvOptions, Format};
 pub use hive::HiveType;
+pub use inputs::is_hidden;
 pub use nearest::nearest;
 pub use plan::{Planned, SourceOf, plan, plan_with};
 pub use project::Project;
@@ -78,7 +81,7 @@ pub use settings::{
     ChangedInput, Compression, Dialect, EngineChoice, OnViolation, Settings, SortColumn, Spanned, WriteMode,
 };
 pub use store::{Bucket, DataRoot, storage};
-pub use table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
+pub use table::{Column, Partition, PartitionChange, Table, TableName};
 pub use transform::{Input, SourceFile, Transform};
 pub use upkeep::{Amount, Collected, Finding, FindingKind, PastRun, RunOutcome};
 

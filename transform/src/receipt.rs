@@ -58,6 +58,12 @@ pub struct Receipt {
     pub superseded: Vec<String>,
     /// Rows that came out of the scans: of those inputs, and of the lookups.
     pub rows_read: u64,
+    /// Records that could not be read and were left out (`@on_bad_record: quarantine`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejected: u64,
+    /// URL of the file that holds them: JSON lines with the object, line and reason of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
     /// Rows written.
     pub rows: u64,
     /// Files written.
@@ -73,4 +79,10 @@ pub struct Receipt {
     pub seconds: f64,
     /// Most memory that the query reserved at one time, in bytes.
     pub peak_memory: u64,
+}
+
+// serde calls it with a reference.
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::projection;
 use crate::settings::{ChangedInput, WriteMode};
-use crate::table::{Column, Format, Table};
+use crate::table::{Column, Table};
 use crate::transform::Transform;
 
 /// Parameter of a table that names the transform it belongs to.

@@ -1,6 +1,8 @@
 //! One transform: what was begun is carried on, what is new is run.
 
 mod claiming;
+mod quarantine;
+mod rounds;
 mod way;
 
 use std::collections::BTreeSet;
@@ -8,14 +10,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
 use crate::base::{Base, Target, location, unused};
 use crate::catalog::Catalog;
 use crate::code::{Code, Kind};
 use crate::commit;
-use crate::due::{self, Due, Listing, Sought};
+use crate::due::{self, Listing};
 use crate::engine::{Announce, Arrived, Asked, Progress, Stamp};
 use crate::error::{Error, Result};
 use crate::execute::{Job, Way, execute};
@@ -27,7 +28,8 @@ use crate::receipt::Receipt;
 use crate::record::{Commit, Decision, Done, Intent, Work};
 use crate::registration::not_projected;
 use crate::runtime::Limits;
-use crate::settings::{ChangedInput, WriteMode};
+use crate::settings::{ChangedInput, OnViolation, WriteMode};
+use crate::source::Rejects;
 use crate::stage::Stage;
 use crate::store::DataRoot;
 use crate::transform::Transform;
@@ -177,72 +179,6 @@ impl Runner<'_> {
         }
     }
 
-    /// Runs what is due; objects that are refused are errors beside the runs.
-    async fn run_due(&self) -> Vec<Result<Receipt>> {
-        let mut outcomes = Vec::new();
-        let (mut due, mut state) = match self.due().await {
-            Ok(due) => due,
-            Err(error) => return vec![Err(error)],
-        };
-        if !due.open.is_empty() {
-            outcomes = self.carry_all_on(&due.open.into_iter().collect::<Vec<_>>()).await;
-            (due, state) = match self.due().await {
-                Ok(due) => due,
-                Err(error) => {
-                    outcomes.push(Err(error));
-                    return outcomes;
-                }
-            };
-        }
-        let refused = due.refused.into_iter().map(|mut error| {
-            // The ledger names objects of the data folder relative to it.
-            if let Some(place) = error.object.as_mut().filter(|place| !place.object.contains("://")) {
-                place.object = self.root.absolute(&place.object);
-            }
-            Err(error)
-        });
-        outcomes.extend(refused);
-        // The first run starts from what was seen; it changes what the others start from.
-        let mut state = Some(state);
-        for (index, (work, inputs)) in due.runs.into_iter().enumerate() {
-            let run_id = self.stamp.run_id(&self.transform.target, index);
-            let intent = Intent { run_id, work, at: self.stamp.at, inputs };
-            outcomes.extend(self.begin(intent, state.take()).await.transpose());
-        }
-        outcomes
-    }
-
-    async fn due(&self) -> Result<(Due, Box<State>)> {
-        let objects = self.objects();
-        let state = self.state(self.stamp.at, objects.as_ref()).await?;
-        let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
-        let (listing, version) = (&state.listing, state.base.number);
-        let due = if matches!(self.asked, Asked::Rebuild) {
-            due::everything(ledger, transform, write, listing, version).await
-        } else {
-            due::due(ledger, transform, write, listing, version, state.base.basis(), objects.as_ref()).await
-        };
-        Ok((due?, state))
-    }
-
-    /// What a run with this `now()` starts from; of the driving table only the objects that are asked for, where it is not all.
-    async fn state(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Box<State>> {
-        // The version is read before the inputs are listed, so that whoever knows a newer version knows newer inputs.
-        let base = Base::find(&self.publisher().of_others()).await?;
-        let listing = self.list(now, objects).await?;
-        Ok(Box::new(State { base, listing }))
-    }
-
-    async fn list(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Listing> {
-        let sought = Sought::of(self.transform, self.planned, Some(now), objects);
-        due::list(self.root, self.catalog, self.transform, &sought).await
-    }
-
-    async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {
-        self.ledger.put_intent(&intent).await?;
-        self.pursue(intent, state).await
-    }
-
     /// Does a run's work, under one successor after the other as long as it is overtaken by other versions of the table; at first
     /// from a state that may be known.
     async fn pursue(&self, mut intent: Intent, mut state: Option<Box<State>>) -> Result<Option<Receipt>> {
@@ -260,7 +196,7 @@ impl Runner<'_> {
                 },
             }
         }
-        Err(Error::new(Code::Conflict, "other runs change the table all the time").help("run again"))
+        Err(changed_all_the_time())
     }
 
     /// Continues a run without an input that cannot be read, where it was asked for single objects: whoever asked is told, and
@@ -329,6 +265,11 @@ impl Runner<'_> {
                         }
                         None => {
                             self.give_up(&intent).await?;
+                            // It is decided by now: what it saw becomes visible, then it is asked what it has not seen.
+                            if let Some(Decision::Commit(commit)) = self.ledger.decision(&owner).await? {
+                                self.publisher().of_others().roll_forward(&owner, *commit).await?;
+                                return Ok(Done::Superseded { successor: None });
+                            }
                             intent.run_id = owner;
                         }
                     }
@@ -390,6 +331,8 @@ impl Runner<'_> {
             self.root.path_of(&format!("{}part-{}-{attempt}-{index}.parquet", target.folder(values), intent.run_id))
         };
         let write = self.planned.write;
+        let puts_aside = self.transform.settings.on_bad_record.value == OnViolation::Quarantine;
+        let rejects = puts_aside.then(Rejects::default);
         let executed = execute(Job {
             transform: self.transform,
             planned: self.planned,
@@ -405,9 +348,13 @@ impl Runner<'_> {
             attempt: &attempt,
             stage: &stage,
             destination: &destination,
+            rejects: rejects.clone(),
             bytes_read,
         })
         .await?;
+        let rejected = rejects.map(|rejects| rejects.all()).unwrap_or_default();
+        // Before the commit, so that a row is never in neither place; whoever repeats the run writes the same.
+        let quarantine = quarantine::keep(self.root, &self.ledger, &intent.run_id, &rejected).await?;
         let outcome = commit::Outcome {
             transform: self.transform,
             planned: self.planned,
@@ -419,6 +366,8 @@ impl Runner<'_> {
             former: former.filter(|_| replaces),
             replaces,
             accounted,
+            rejected: rejected.len() as u64,
+            quarantine,
             seconds: started.elapsed().as_secs_f64(),
         };
         self.commit(&intent, outcome.commit(executed, attempt)?, &stage).await
@@ -433,11 +382,18 @@ impl Runner<'_> {
             for file in &ours {
                 stage.discard(&file.staged).await?;
             }
-            // Whoever was faster makes it visible and tells of it. If that one dies, its message comes again.
+            // Whoever was faster tells of it. If that one dies, its message comes again.
             if self.leaves_others() {
+                if let (Some(_), Decision::Commit(theirs)) = (intent.rebuild(), decision) {
+                    self.publisher().of_others().roll_forward(&intent.run_id, *theirs).await?;
+                }
                 return Ok(Done::Superseded { successor: None });
             }
         }
         self.follow(&intent.run_id, decision).await
     }
+}
+
+fn changed_all_the_time() -> Error {
+    Error::new(Code::Conflict, "other runs change the table all the time").help("run again")
 }

@@ -1,10 +1,20 @@
 //! A catalog table as DataFusion sees it: the schema of the catalog over a fixed list of objects.
 
+mod avro;
+mod bytes;
+mod careful;
+mod decoder;
+mod elements;
+mod encoding;
+mod heading;
 mod keys;
 mod locate;
 mod names;
 mod prune;
+mod quoting;
 mod records;
+mod rejects;
+mod scan;
 #[cfg(feature = "testing")]
 pub(crate) mod steps;
 mod text;
@@ -31,13 +41,20 @@ use object_store::path::Path;
 use parquet::arrow::RowNumber;
 
 use crate::error::Error;
+use crate::format::Format;
 use crate::inputs::{Input, InputObject, PartitionValues, expansion};
 use crate::partition;
-use crate::table::{Column, Format, Table};
+use crate::table::{Column, Table};
 
-pub(crate) use locate::{csv_fields, first_unreadable_parquet, footer};
-pub(crate) use records::Splitter;
-pub(crate) use text::{UNCLOSED, symbols};
+pub(crate) use avro::avro_schema;
+pub(crate) use decoder::UNCLOSED;
+pub(crate) use elements::{Elements, Layout};
+pub(crate) use encoding::{Transcoder, of as encoding_of};
+pub(crate) use heading::{Head, Heading, csv_fields, cut, reader as csv_reader};
+pub(crate) use locate::{first_unreadable_parquet, footer};
+pub(crate) use quoting::Quoting;
+pub(crate) use records::{Cut, Splitter};
+pub(crate) use rejects::{Rejected, Rejects};
 
 /// The Arrow schema of a table: its columns, then its partition keys.
 pub(crate) fn table_schema(table: &Table) -> SchemaRef {
@@ -61,6 +78,8 @@ pub(crate) struct SourceTable {
     store: ObjectStoreUrl,
     /// Hidden columns, after the partition keys.
     hidden: Option<Hidden>,
+    /// Where records go that cannot be read; without it they are errors.
+    rejects: Option<Rejects>,
 }
 
 #[derive(Debug)]
@@ -76,7 +95,7 @@ impl SourceTable {
     /// A table over its listed objects; `store` is where the session finds the pinned object store.
     pub(crate) fn new(input: Input, store: ObjectStoreUrl) -> Self {
         let schema = table_schema(&input.table);
-        Self { table: input.table, objects: input.objects, schema, store, hidden: None }
+        Self { table: input.table, objects: input.objects, schema, store, hidden: None, rejects: None }
     }
 
     /// The same with a further column: the number of the object that the row is from, an `Int32`; and with `rows` another
@@ -90,6 +109,11 @@ impl SourceTable {
         Self { schema: Arc::new(Schema::new(fields)), hidden: Some(Hidden { name, numbers, rows }), ..self }
     }
 
+    /// The same with a place for records that cannot be read.
+    pub(crate) fn rejecting(self, rejects: Option<Rejects>) -> Self {
+        Self { rejects, ..self }
+    }
+
     fn file_source(&self) -> Arc<dyn FileSource> {
         let mut partition_fields = fields(&self.table.partition_keys).into_iter().map(Arc::new).collect::<Vec<_>>();
         partition_fields.extend(self.hidden.as_ref().map(|hidden| number_field(hidden.name)));
@@ -101,7 +125,9 @@ impl SourceTable {
         let schema = schema.build();
         match &self.table.format {
             Format::Parquet => Arc::new(ParquetSource::new(schema).with_pushdown_filters(true)),
-            Format::Csv(_) | Format::Json => Arc::new(text::TextSource::new(Arc::clone(&self.table), schema)),
+            Format::Csv(_) | Format::Json | Format::Avro => {
+                Arc::new(scan::ObjectSource::new(Arc::clone(&self.table), schema, self.rejects.clone()))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::hive::HiveType;
 
 /// `database.table`, both lower-case as the Glue Data Catalog keeps them.
@@ -77,44 +78,6 @@ pub struct Column {
     /// Comment for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-}
-
-/// How the objects of a table are encoded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Delimited text; the first line of each object names its columns.
-    Csv(CsvOptions),
-    /// One JSON object a line.
-    Json,
-    /// Parquet.
-    Parquet,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Csv(_) => "csv",
-            Self::Json => "json",
-            Self::Parquet => "parquet",
-        })
-    }
-}
-
-/// Options of [`Format::Csv`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CsvOptions {
-    /// Between fields.
-    pub delimiter: char,
-    /// Round fields.
-    pub quote: char,
-}
-
-impl Default for CsvOptions {
-    fn default() -> Self {
-        Self { delimiter: ',', quote: '"' }
-    }
 }
 
 /// A table of the catalog.

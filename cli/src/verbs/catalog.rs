@@ -3,7 +3,7 @@
 use handlers::project::folder;
 use handlers::words::count;
 use serde_json::{Value, json};
-use transform::{Catalog, Discovery, Error, Result, TableChange};
+use transform::{Catalog, ColumnChange, Discovery, Error, HiveType, Result, TableChange};
 
 use super::Verdict;
 use crate::args::{Args, CatalogAction};
@@ -44,10 +44,25 @@ pub(super) fn findings(discovery: Discovery) -> Vec<Error> {
     discovery.findings.into_iter().chain(of_tables).collect()
 }
 
-/// What changes, a line a table; nothing for tables that stay as they are.
+/// What changes, a line a table, and below it why its columns do; nothing for tables that stay as they are.
 pub(super) fn changes(discovery: &Discovery) -> impl Iterator<Item = String> {
     let changed = discovery.tables.iter().filter(|change| change.is_change());
-    changed.map(|change| format!("{}: {}", change.table, summary(change)))
+    changed.flat_map(|change| {
+        let columns = change.columns_changed.iter().filter(|column| column.applied);
+        let table = format!("{}: {}", change.table, summary(change));
+        std::iter::once(table).chain(columns.map(reason)).collect::<Vec<_>>()
+    })
+}
+
+/// Why a column changes: which object, and which value of it.
+fn reason(change: &ColumnChange) -> String {
+    let text = |hive_type: &Option<HiveType>| hive_type.as_ref().map(ToString::to_string).unwrap_or_default();
+    let types = match (&change.old, &change.new) {
+        (Some(_), Some(_)) => format!("{} -> {}", text(&change.old), text(&change.new)),
+        _ => text(&change.new),
+    };
+    let value = change.sample.as_ref().map(|value| format!(" has `{value}`")).unwrap_or_default();
+    format!("    {} {}: {types} ({}{value})", change.column, change.kind.name(), change.object)
 }
 
 fn summary(change: &TableChange) -> String {
@@ -62,6 +77,10 @@ fn summary(change: &TableChange) -> String {
     } else if columns > 0 {
         let names: Vec<&str> = change.columns_added.iter().map(|column| column.name.as_str()).collect();
         parts.push(format!("{} ({})", count(columns, "new column"), names.join(", ")));
+    }
+    let changed = change.columns_changed.iter().filter(|column| column.applied && column.old.is_some()).count();
+    if changed > 0 {
+        parts.push(count(changed as u64, "changed column"));
     }
     if !change.partitions_added.is_empty() {
         parts.push(count(change.partitions_added.len() as u64, "new partition"));

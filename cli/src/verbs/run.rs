@@ -123,6 +123,9 @@ pub(super) fn text(receipt: &Receipt) -> String {
     if !receipt.checks.is_empty() {
         lines.push(format!("    checked  {}", receipt.checks.join(", ")));
     }
+    if let Some(quarantine) = &receipt.quarantine {
+        lines.push(format!("    left out {} that cannot be read: {quarantine}", count(receipt.rejected, "record")));
+    }
     for object in &receipt.superseded {
         lines.push(format!("    left out {object}: deleted or replaced before it was read"));
     }

@@ -39,6 +39,9 @@ pub struct CatalogUpdated {
     /// Columns that are new.
     #[serde(default)]
     pub columns_added: Vec<ColumnAdded>,
+    /// How the objects differ from the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns_changed: Vec<ColumnChanged>,
     /// Values of the partitions that are new, in the order of the partition keys; `null` is SQL NULL.
     #[serde(default)]
     pub partitions_added: Vec<Vec<Option<String>>>,
@@ -58,6 +61,28 @@ pub struct ColumnAdded {
     /// Hive type.
     #[serde(rename = "type")]
     pub hive_type: String,
+}
+
+/// How objects differ from their table in one column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnChanged {
+    /// Name.
+    pub column: String,
+    /// `added`, `missing`, `reordered`, `widened`, `narrowed`, `incompatible` or `decided`.
+    pub kind: String,
+    /// Hive type in the catalog before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// Hive type that the objects show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// A value that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<String>,
+    /// The object that shows it.
+    pub object: String,
+    /// Whether the catalog has changed for it.
+    pub applied: bool,
 }
 
 /// One object version that arrived in a table.

@@ -77,8 +77,8 @@ pub(super) fn table_input(wanted: &Table, present: Option<&types::Table>) -> Res
             .filter(|(key, _)| keeps_format || *key != format::HEADER_LINES)
             .map(|(key, value)| (key.clone(), value.clone())),
     );
-    if !keeps_format && matches!(wanted.format, Format::Csv(_)) {
-        parameters.insert(format::HEADER_LINES.to_owned(), "1".to_owned());
+    if let (false, Format::Csv(options)) = (keeps_format, &wanted.format) {
+        parameters.insert(format::HEADER_LINES.to_owned(), options.header_lines.to_string());
     }
     if present.is_none() {
         parameters.insert(EXTERNAL.to_owned(), "TRUE".to_owned());

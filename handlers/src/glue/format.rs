@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_glue::types::{SerDeInfo, StorageDescriptor};
 use transform::{Column, CsvOptions, Format, HiveType};
 
-/// How many lines at the start of an object are no rows. With 1, CSV objects have the header that the engine goes by.
+/// How many lines at the start of an object are no rows. The last of them names the columns, by which the engine goes.
 pub(super) const HEADER_LINES: &str = "skip.header.line.count";
 
 const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
@@ -13,6 +13,10 @@ const OLD_PARQUET: &str = "parquet.hive.serde.ParquetHiveSerDe";
 const PARQUET_INPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
 const PARQUET_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
 const OLD_PARQUET_INPUT: &str = "parquet.hive.DeprecatedParquetInputFormat";
+
+const AVRO: &str = "org.apache.hadoop.hive.serde2.avro.AvroSerDe";
+const AVRO_INPUT: &str = "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat";
+const AVRO_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat";
 
 const JSON: &str = "org.openx.data.jsonserde.JsonSerDe";
 const OTHER_JSON: [&str; 2] = ["org.apache.hive.hcatalog.data.JsonSerDe", "org.apache.hadoop.hive.serde2.JsonSerDe"];
@@ -22,6 +26,19 @@ const DELIMITED: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
 
 const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
 const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
+
+/// Parameters of Hive's text SerDes.
+const NULL: &str = "serialization.null.format";
+const ENCODING: &str = "serialization.encoding";
+const ESCAPE: &str = "escape.delim";
+
+/// Parameters of unglue's own, which other engines pass over: what begins a line that is no row; and `position` where the fields are
+/// the table's columns in their order although there is a header.
+const COMMENT: &str = "unglue.comment";
+const COLUMNS: &str = "unglue.columns";
+
+/// What stands for NULL in text, unless it is declared.
+const HIVE_NULL: &str = "\\N";
 
 type Parameters = HashMap<String, String>;
 
@@ -36,6 +53,7 @@ pub(super) fn read(descriptor: &StorageDescriptor, table: Option<&Parameters>) -
     let input = descriptor.input_format.as_deref().unwrap_or_default();
     let (format, inputs) = match library {
         PARQUET | OLD_PARQUET => (Format::Parquet, [PARQUET_INPUT, OLD_PARQUET_INPUT].as_slice()),
+        AVRO => (Format::Avro, [AVRO_INPUT].as_slice()),
         _ if library == JSON || OTHER_JSON.contains(&library) => (json(&parameters)?, [TEXT_INPUT].as_slice()),
         CSV => (Format::Csv(quoted(&parameters)?), [TEXT_INPUT].as_slice()),
         DELIMITED => (Format::Csv(delimited(&parameters)?), [TEXT_INPUT].as_slice()),
@@ -76,20 +94,21 @@ fn json(parameters: &Lookup<'_>) -> Result<Format, String> {
     }
 }
 
-/// Options of the OpenCSV SerDe. Its `escapeChar`, a backslash unless set, is passed over: nearly all of these tables have it,
-/// and hardly any object does.
+/// Options of the OpenCSV SerDe. Its own default for `escapeChar`, a backslash, is passed over: hardly any object of the tables that
+/// leave it out has one.
 fn quoted(parameters: &Lookup<'_>) -> Result<CsvOptions, String> {
-    text(parameters)?;
     Ok(CsvOptions {
         delimiter: symbol(parameters, "separatorChar")?.unwrap_or(','),
-        quote: symbol(parameters, "quoteChar")?.unwrap_or('"'),
+        quote: symbol(parameters, "quoteChar")?.or(Some('"')),
+        escape: symbol(parameters, "escapeChar")?,
+        null: parameters.get(NULL).filter(|null| !null.is_empty()).map(str::to_owned),
+        ..text(parameters)?
     })
 }
 
-/// Options of the LazySimple SerDe, which knows no quotes. Objects that have some are read as CSV all the same: a crawler
-/// writes this SerDe for both.
+/// Options of the LazySimple SerDe, which knows no quotes. Objects that have some are read as CSV all the same, unless characters
+/// are escaped instead: a crawler writes this SerDe for both.
 fn delimited(parameters: &Lookup<'_>) -> Result<CsvOptions, String> {
-    text(parameters)?;
     parameters.usual("line.delim", &["\n", "10"])?;
     // Hive takes either key, and a number for the character with this code.
     let written = parameters.get("field.delim").or_else(|| parameters.get("serialization.format"));
@@ -98,23 +117,35 @@ fn delimited(parameters: &Lookup<'_>) -> Result<CsvOptions, String> {
         Some((Err(_), text)) => text.chars().next().unwrap_or('\u{1}'),
         None => '\u{1}',
     };
-    Ok(CsvOptions { delimiter, quote: symbol(parameters, "quoteChar")?.unwrap_or('"') })
+    let escape = symbol(parameters, ESCAPE)?;
+    let quote = match (parameters.get("quoteChar"), escape) {
+        (Some(""), _) | (None, Some(_)) => None,
+        _ => symbol(parameters, "quoteChar")?.or(Some('"')),
+    };
+    let null = parameters.get(NULL).unwrap_or(HIVE_NULL);
+    let null = (!null.is_empty()).then(|| null.to_owned());
+    Ok(CsvOptions { delimiter, quote, escape, null, ..text(parameters)? })
 }
 
-/// What all text formats must have in common for the engine to read them.
-fn text(parameters: &Lookup<'_>) -> Result<(), String> {
-    match parameters.get(HEADER_LINES).map(str::trim) {
-        Some("1") => {}
-        None | Some("0" | "") => {
-            return Err(format!(
-                "its parameter `{HEADER_LINES}` is missing, but CSV columns are found by the names in a header line"
-            ));
-        }
-        Some(other) => return Err(format!("its parameter `{HEADER_LINES}` is `{}`", other.escape_default())),
-    }
-    parameters.usual("skip.footer.line.count", &["0"])?;
-    parameters.usual("serialization.encoding", &["utf-8", "utf8"])?;
-    parameters.usual("serialization.null.format", &["", "\\N"])
+/// What both have in common.
+fn text(parameters: &Lookup<'_>) -> Result<CsvOptions, String> {
+    parameters.usual("skip.footer.line.count", &["0", ""])?;
+    let lines = parameters.get(HEADER_LINES).map_or("0", str::trim);
+    let header_lines = if lines.is_empty() { Ok(0) } else { lines.parse() };
+    let encoding =
+        parameters.get(ENCODING).filter(|label| !["", "utf-8", "utf8"].contains(&label.to_lowercase().as_str()));
+    Ok(CsvOptions {
+        header_lines: header_lines
+            .map_err(|_| format!("its parameter `{HEADER_LINES}` is `{}`", lines.escape_default()))?,
+        by_position: match parameters.get(COLUMNS) {
+            None | Some("name") => false,
+            Some("position") => true,
+            Some(other) => return Err(format!("its parameter `{COLUMNS}` is `{}`", other.escape_default())),
+        },
+        comment: symbol(parameters, COMMENT)?,
+        encoding: encoding.map(str::to_owned),
+        ..CsvOptions::default()
+    })
 }
 
 fn symbol(parameters: &Lookup<'_>, key: &str) -> Result<Option<char>, String> {
@@ -133,6 +164,7 @@ pub(super) fn write(descriptor: &mut StorageDescriptor, format: &Format, columns
     let (library, parameters, input, output) = match format {
         Format::Parquet => (PARQUET, vec![("serialization.format", "1".to_owned())], PARQUET_INPUT, PARQUET_OUTPUT),
         Format::Json => (JSON, Vec::new(), TEXT_INPUT, TEXT_OUTPUT),
+        Format::Avro => (AVRO, vec![("serialization.format", "1".to_owned())], AVRO_INPUT, AVRO_OUTPUT),
         Format::Csv(options) => {
             let (library, parameters) = csv(options, columns);
             (library, parameters, TEXT_INPUT, TEXT_OUTPUT)
@@ -158,9 +190,31 @@ fn csv(options: &CsvOptions, columns: &[Column]) -> (&'static str, Vec<(&'static
     let delimiter = options.delimiter.to_string();
     // LazySimple would take a digit for the code of a character.
     let is_code = options.delimiter.is_ascii_digit();
-    if columns.iter().all(is_text) || options.quote != CsvOptions::default().quote || is_code {
-        (CSV, vec![("separatorChar", delimiter), ("quoteChar", options.quote.to_string())])
-    } else {
-        (DELIMITED, vec![("serialization.format", delimiter.clone()), ("field.delim", delimiter)])
-    }
+    let usual = CsvOptions::default();
+    let (library, mut parameters) = match options.quote {
+        Some(quote)
+            if columns.iter().all(is_text) || options.quote != usual.quote || options.escape.is_some() || is_code =>
+        {
+            let escape = options.escape.map(|escape| ("escapeChar", escape.to_string()));
+            let mut parameters = vec![("separatorChar", delimiter), ("quoteChar", quote.to_string())];
+            parameters.extend(escape);
+            parameters.extend(options.null.clone().map(|null| (NULL, null)));
+            (CSV, parameters)
+        }
+        quote => {
+            let mut parameters = vec![("serialization.format", delimiter.clone()), ("field.delim", delimiter)];
+            // An empty field is NULL here as well, whatever its type.
+            parameters.push((NULL, options.null.clone().unwrap_or_default()));
+            match (quote, options.escape) {
+                (None, Some(escape)) => parameters.push((ESCAPE, escape.to_string())),
+                (None, None) => parameters.push(("quoteChar", String::new())),
+                _ => {}
+            }
+            (DELIMITED, parameters)
+        }
+    };
+    parameters.extend(options.comment.map(|comment| (COMMENT, comment.to_string())));
+    parameters.extend(options.by_position.then(|| (COLUMNS, "position".to_owned())));
+    parameters.extend(options.encoding.clone().map(|label| (ENCODING, label)));
+    (library, parameters)
 }

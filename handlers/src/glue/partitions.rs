@@ -155,6 +155,20 @@ impl GlueCatalog {
         self.delete_partitions(name, deleted).await
     }
 
+    /// Gives partitions the columns and the encoding of their table.
+    pub(super) async fn inherit_all(&self, name: &TableName) -> Result<()> {
+        let Some(table) = self.find(name).await? else { return Ok(()) };
+        let listed = self.list(name, None).await;
+        let listed = listed.or_else(|unlisted| unlisted.absent_or_error(name))?;
+        let columns =
+            |descriptor: &Option<types::StorageDescriptor>| descriptor.as_ref().and_then(|d| d.columns.clone());
+        let wanted = columns(&table.storage_descriptor);
+        let stale = listed.iter().filter(|partition| columns(&partition.storage_descriptor) != wanted);
+        let input = |present| Ok(partition_input(&convert::partition(name, present)?, &table, Some(present)));
+        self.update_partitions(name, stale.map(input).collect::<Result<_>>()?).await?;
+        Ok(())
+    }
+
     /// The table to which partitions with these values are to be added.
     async fn partitioned<'a>(
         &self,

@@ -4,10 +4,11 @@ use super::KnownColumns;
 use super::survey::{Survey, survey};
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::format::{CsvOptions, Format};
 use crate::hive::is_nested;
 use crate::infer::{infer_csv, infer_json};
 use crate::nearest::nearest;
-use crate::table::{Column, CsvOptions, Format, Table};
+use crate::table::{Column, Table};
 use crate::transform::{Input, SourceFile};
 
 /// The definition of a table that the query reads, for a case in `folder`.
@@ -79,7 +80,7 @@ pub(super) fn fits(survey: &Survey, known: &[Column], table: &str) -> Result<()>
 fn inferred(file: &SourceFile, survey: &Survey, input: &Input) -> Result<Vec<Column>> {
     let in_file = |error: Error| Error { code: Code::BadFixture, ..error }.in_object(&file.path, None);
     let schema = match &survey.format {
-        Format::Csv(options) => infer_csv(file.text.as_bytes(), true, options).map_err(in_file)?,
+        Format::Csv(options) => infer_csv(file.text.as_bytes(), true, options, &[]).map_err(in_file)?,
         _ => infer_json(file.text.as_bytes(), true),
     };
     if let Some(finding) = schema.findings.into_iter().next() {

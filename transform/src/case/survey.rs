@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::code::Code;
 use crate::error::{Error, Location, Result};
-use crate::infer::detect_delimiter;
-use crate::source::{Splitter, UNCLOSED, csv_fields, symbols};
+use crate::format::{CsvOptions, Format};
+use crate::infer::detect_csv;
+use crate::source::{Splitter, UNCLOSED, csv_fields, cut};
 use crate::span::location;
-use crate::table::{CsvOptions, Format};
 use crate::transform::SourceFile;
 
 /// What a file of rows shows without any types.
@@ -41,7 +41,7 @@ pub(super) fn survey(file: &SourceFile) -> Result<Survey> {
     }
     if lower.ends_with(".csv") {
         // As `unglue catalog` does.
-        return csv(file, detect_delimiter(file.text.as_bytes(), true).unwrap_or(','));
+        return csv(file, detect_csv(file.text.as_bytes(), true).map_or(',', |detected| detected.options.delimiter));
     }
     json(file)
 }
@@ -89,7 +89,7 @@ fn csv(file: &SourceFile, delimiter: char) -> Result<Survey> {
 
 /// The records of a CSV file with their lines, the header first; blank lines are passed over as the reader does.
 fn csv_records(file: &SourceFile, options: &CsvOptions) -> Result<Vec<(usize, Vec<String>)>> {
-    let mut splitter = Splitter::new(Some(symbols(options)?));
+    let mut splitter = Splitter::new(cut(options)?);
     let mut records = Vec::new();
     let mut rest = file.text.as_bytes();
     while !rest.is_empty() {

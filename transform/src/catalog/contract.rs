@@ -9,7 +9,8 @@ use futures::future::join_all;
 use crate::catalog::{Catalog, PartitionCondition, PartitionFilter, PartitionTest};
 use crate::code::Code;
 use crate::error::Result;
-use crate::table::{Column, CsvOptions, Format, Partition, PartitionChange, Table, TableName};
+use crate::format::{CsvOptions, Format};
+use crate::table::{Column, Partition, PartitionChange, Table, TableName};
 
 /// Runs the whole suite against a catalog.
 ///
@@ -194,7 +195,7 @@ impl Suite<'_> {
             ("classification".to_owned(), "csv".to_owned()),
             ("owner's note".to_owned(), "a=b, c \"d\"".to_owned()),
         ]);
-        table.format = Format::Csv(CsvOptions { delimiter: '\t', quote: '\'' });
+        table.format = Format::Csv(CsvOptions { delimiter: '\t', quote: Some('\''), ..CsvOptions::default() });
         table.columns = [
             "boolean",
             "tinyint",
@@ -225,7 +226,17 @@ impl Suite<'_> {
         assert_eq!(stored, created, "every part of a definition is kept");
         assert_eq!(Table { version: None, ..stored }, table, "every part of a definition is kept");
 
-        for format in [Format::Json, Format::Parquet] {
+        let csv = CsvOptions::default();
+        for format in [
+            Format::Json,
+            Format::Parquet,
+            Format::Avro,
+            Format::Csv(CsvOptions { header_lines: 0, null: Some("\\N".to_owned()), ..csv.clone() }),
+            Format::Csv(CsvOptions { header_lines: 3, by_position: true, ..csv.clone() }),
+            Format::Csv(CsvOptions { escape: Some('\\'), comment: Some('#'), ..csv.clone() }),
+            Format::Csv(CsvOptions { delimiter: '\u{1}', quote: None, escape: Some('~'), ..csv.clone() }),
+            Format::Csv(CsvOptions { quote: None, encoding: Some("windows-1252".to_owned()), ..csv }),
+        ] {
             let present = self.stored(&table.name).await;
             let changed = Table { format: format.clone(), ..present };
             ok(self.catalog.put_table(&changed).await, "changing the format");

@@ -144,7 +144,7 @@ impl Catalog for EmbeddedCatalog {
                     return Ok(None);
                 }
                 if version == table.version.as_deref() {
-                    return Ok(Some(Change::Table(wanted.clone())));
+                    return Ok(Some(Change::Table(Box::new(wanted.clone()))));
                 }
                 Err(Error::new(Code::Conflict, format!("the table `{name}` was changed by another process"))
                     .help("run again"))

@@ -1,26 +1,27 @@
 //! The columns of a table, from samples of its objects.
 
-use super::format::Family;
-use super::sample::{Content, Sample};
+use super::format::{self, Family};
+use super::sample::{self, Content, Sample};
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::infer::{Schema, Seen, detect_delimiter, infer_csv, infer_json, infer_parquet};
+use crate::format::{CsvOptions, Format};
+use crate::infer::{Schema, Seen, detect_csv, has_header, infer_csv, infer_declared, infer_json};
 use crate::store::DataRoot;
-use crate::table::{Column, CsvOptions, Format, Table, TableName};
+use crate::table::{Column, TableName};
 
 /// The schema of one object.
-struct ObjectSchema<'a> {
-    sample: &'a Sample,
-    columns: Vec<(String, Seen)>,
-    has_rows: bool,
+pub(super) struct ObjectSchema<'a> {
+    pub(super) sample: &'a Sample,
+    pub(super) columns: Vec<(String, Seen)>,
+    pub(super) has_rows: bool,
 }
 
 /// A column of several objects.
-struct Union<'a> {
-    name: String,
-    seen: Seen,
+pub(super) struct Union<'a> {
+    pub(super) name: String,
+    pub(super) seen: Seen,
     /// The object that showed it first.
-    sample: &'a Sample,
+    pub(super) sample: &'a Sample,
 }
 
 /// That a table has nothing to tell its types from.
@@ -30,113 +31,116 @@ pub(super) fn no_rows_yet(root: &DataRoot, name: &TableName) -> Error {
         .in_object(root.table_location(name), None)
 }
 
+/// What the objects of a table tell that is not in the catalog yet.
+pub(super) struct NewTable {
+    pub(super) columns: Vec<Column>,
+    /// Columns without any value.
+    pub(super) undecided: Vec<String>,
+    pub(super) format: Format,
+}
+
 /// The columns and format of a table that is not in the catalog yet; `None` if its objects have no row that can be read.
 ///
 /// # Errors
-/// [`Code::UnreadableTable`] if the fields of its CSV objects are divided in different ways, or no column is left.
-pub(super) fn of_new_table(
-    family: Family,
-    keys: &[Column],
-    samples: &[Sample],
-    findings: &mut Vec<Error>,
-) -> Result<Option<(Vec<Column>, Format)>> {
-    let format = match family {
+/// [`Code::UnreadableTable`] if its objects are of several formats, its CSV objects are written in different ways, or no column
+/// is left.
+pub(super) fn of_new_table(keys: &[Column], samples: &[Sample], findings: &mut Vec<Error>) -> Result<Option<NewTable>> {
+    let Some(first) = samples.first() else { return Ok(None) };
+    if let Some(other) = samples.iter().find(|sample| sample.family() != first.family()) {
+        let error = format::several(&first.below, first.family(), &other.below, other.family());
+        return Err(error.in_object(&other.url, None));
+    }
+    let format = match first.family() {
         Family::Csv => Format::Csv(csv_options(samples)?),
         Family::Json => Format::Json,
         Family::Parquet => Format::Parquet,
+        Family::Avro => Format::Avro,
+        Family::Orc => return Err(sample::no_orc().in_object(&first.url, None)),
     };
-    let schemas = schemas(&format, samples, findings);
+    let schemas = schemas(&format, &[], samples, findings);
     if !schemas.iter().any(|schema| schema.has_rows) {
         return Ok(None);
     }
-    let columns = columns(union(schemas, findings), keys, findings);
-    match samples.first() {
-        Some(first) if columns.is_empty() => {
-            Err(Error::new(Code::UnreadableTable, "no column is left that a table could have")
-                .in_object(&first.url, None))
-        }
-        _ => Ok(Some((columns, format))),
+    let union = union(schemas, findings);
+    let undecided = |column: &Union<'_>| column.seen.is_undecided().then(|| column.name.clone());
+    let undecided = union.iter().filter_map(undecided).collect();
+    let columns = columns(union, keys, findings);
+    if columns.is_empty() {
+        return Err(
+            Error::new(Code::UnreadableTable, "no column is left that a table could have").in_object(&first.url, None)
+        );
     }
+    Ok(Some(NewTable { columns, undecided, format }))
 }
 
-/// The columns that a table of the catalog lacks. What does not fit its declared types is a finding.
-pub(super) fn added(table: &Table, samples: &[Sample], findings: &mut Vec<Error>) -> Vec<Column> {
-    let mut schemas = schemas(&table.format, samples, findings);
-    schemas.retain(|schema| {
-        // A header without any known column is more likely a row of data than a set of new columns, and a Parquet object
-        // without one belongs to another table. Keys of JSON may all be missing.
-        let names_nothing = table.format != Format::Json
-            && !schema.columns.is_empty()
-            && !schema.columns.iter().any(|(name, _)| table.columns.iter().any(|column| column.name == *name));
-        if names_nothing {
-            let (message, help) = match table.format {
-                Format::Csv(_) => {
-                    ("the header names no column of the table", "the first line of the object must name the columns")
-                }
-                _ => ("the object has none of the table's columns", "move it to the table that it belongs to"),
-            };
-            findings.push(Error::new(Code::ColumnMismatch, message).help(help).in_object(&schema.sample.url, None));
-        }
-        !names_nothing
-    });
-    for column in &table.columns {
-        let misfit = schemas.iter().find_map(|schema| {
-            let (_, seen) = schema.columns.iter().find(|(name, _)| *name == column.name)?;
-            (!seen.fits(&column.hive_type)).then_some((schema.sample, seen))
-        });
-        if let Some((sample, seen)) = misfit {
-            let what = match seen.hive_type() {
-                Ok(hive_type) => format!("looks like {hive_type}"),
-                Err(_) => "is of a type that no table has".to_owned(),
-            };
-            findings.push(
-                Error::new(
-                    Code::ColumnMismatch,
-                    format!("the column `{}` {what}, but the table declares {}", column.name, column.hive_type),
-                )
-                .help("mend the object, or change the column's type in the catalog")
-                .in_object(&sample.url, None),
-            );
-        }
-    }
-    let mut union = union(schemas, findings);
-    union.retain(|found| !table.columns.iter().any(|column| column.name == found.name));
-    columns(union, &table.partition_keys, findings)
-}
-
-/// How the fields of a new table's objects are divided.
+/// How the objects of a new CSV table are written.
 fn csv_options(samples: &[Sample]) -> Result<CsvOptions> {
-    let mut first: Option<(char, &Sample)> = None;
+    let mut first: Option<(CsvOptions, &Sample)> = None;
+    let (mut with_header, mut without) = (None, None);
     for sample in samples {
-        let Content::Text { text, complete, encoding } = &sample.content else { continue };
-        let detected = if encoding.tabs { Some('\t') } else { detect_delimiter(text, *complete) };
-        match (first, detected) {
-            (None, Some(delimiter)) => first = Some((delimiter, sample)),
-            (Some((expected, other)), Some(delimiter)) if expected != delimiter => {
+        let Content::Text { text, complete, tabs, .. } = &sample.content else { continue };
+        let (options, header) = match detect_csv(text, *complete) {
+            Some(detected) if !tabs => (Some(detected.options), detected.header),
+            _ => {
+                let options = CsvOptions { delimiter: if *tabs { '\t' } else { ',' }, ..CsvOptions::default() };
+                let header = has_header(text, *complete, &options);
+                (tabs.then_some(options), header)
+            }
+        };
+        match header {
+            Some(true) => with_header = Some(sample),
+            Some(false) => without = Some(sample),
+            None => {}
+        }
+        match (&mut first, options) {
+            (None, Some(options)) => first = Some((options, sample)),
+            (Some((expected, other)), Some(options)) if expected.delimiter != options.delimiter => {
                 return Err(Error::new(
                     Code::UnreadableTable,
                     format!(
-                        "the fields of the table's objects are divided in different ways: `{}` by {expected:?}, `{}` by {delimiter:?}",
-                        other.below, sample.below
+                        "the fields of the table's objects are divided in different ways: `{}` by {:?}, `{}` by {:?}",
+                        other.below, expected.delimiter, sample.below, options.delimiter
                     ),
                 )
                 .help("give each way a table of its own")
                 .in_object(&sample.url, None));
             }
-            _ => {}
+            // What only some of the objects need does the others no harm.
+            (Some((expected, _)), Some(options)) => {
+                expected.escape = expected.escape.or(options.escape);
+                expected.comment = expected.comment.or(options.comment);
+            }
+            (_, None) => {}
         }
     }
-    let default = CsvOptions::default();
-    Ok(CsvOptions { delimiter: first.map_or(default.delimiter, |(delimiter, _)| delimiter), ..default })
+    let options = first.map(|(options, _)| options).unwrap_or_default();
+    match (with_header, without) {
+        (Some(with), Some(without)) => Err(Error::new(
+            Code::UnreadableTable,
+            format!("some of the table's objects have a header, others not: `{}`, `{}`", with.below, without.below),
+        )
+        .help("write a header into each object, or into none")
+        .in_object(&without.url, None)),
+        (None, Some(_)) => Ok(CsvOptions { header_lines: 0, ..options }),
+        // A table of texts alone keeps its header.
+        _ => Ok(options),
+    }
 }
 
-/// The schema of each object that can be read.
-fn schemas<'a>(format: &Format, samples: &'a [Sample], findings: &mut Vec<Error>) -> Vec<ObjectSchema<'a>> {
+/// The schema of each object that can be read, in a format and with the columns that the table has by now.
+pub(super) fn schemas<'a>(
+    format: &Format,
+    columns: &[Column],
+    samples: &'a [Sample],
+    findings: &mut Vec<Error>,
+) -> Vec<ObjectSchema<'a>> {
     let mut schemas = Vec::with_capacity(samples.len());
     for sample in samples {
         let schema = match (&sample.content, format) {
-            (Content::Parquet { schema, rows }, _) => Ok(infer_parquet(schema, *rows)),
-            (Content::Text { text, complete, .. }, Format::Csv(options)) => infer_csv(text, *complete, options),
+            (Content::Declared { schema, rows, .. }, _) => Ok(infer_declared(schema, *rows)),
+            (Content::Text { text, complete, .. }, Format::Csv(options)) => {
+                infer_csv(text, *complete, options, columns)
+            }
             (Content::Text { text, complete, .. }, _) => Ok(infer_json(text, *complete)),
         };
         match schema {
@@ -151,7 +155,7 @@ fn schemas<'a>(format: &Format, samples: &'a [Sample], findings: &mut Vec<Error>
 }
 
 /// The columns of all objects, in order of their first appearance.
-fn union<'a>(schemas: Vec<ObjectSchema<'a>>, findings: &mut Vec<Error>) -> Vec<Union<'a>> {
+pub(super) fn union<'a>(schemas: Vec<ObjectSchema<'a>>, findings: &mut Vec<Error>) -> Vec<Union<'a>> {
     let mut union: Vec<Union<'a>> = Vec::new();
     for schema in schemas {
         for (name, seen) in schema.columns {
@@ -176,7 +180,7 @@ fn union<'a>(schemas: Vec<ObjectSchema<'a>>, findings: &mut Vec<Error>) -> Vec<U
 }
 
 /// The columns that a table can have: those of a type that Hive knows which are no partition keys.
-fn columns(union: Vec<Union<'_>>, keys: &[Column], findings: &mut Vec<Error>) -> Vec<Column> {
+pub(super) fn columns(union: Vec<Union<'_>>, keys: &[Column], findings: &mut Vec<Error>) -> Vec<Column> {
     let mut columns = Vec::with_capacity(union.len());
     for Union { name, seen, sample } in union {
         if keys.iter().any(|key| key.name == name) {

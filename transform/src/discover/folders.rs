@@ -11,6 +11,10 @@ use crate::infer::{Shape, shape_of_text};
 use crate::partition::{decode_folder, value_of};
 use crate::table::{Column, Partition, Table};
 
+/// Table parameter: the keys that folders without a key stand for, in order and with commas between: with `year,month,day` the folder
+/// `2026/11/22/` is the partition of these values.
+const NAMED: &str = "unglue.folders";
+
 /// A folder of partition values, `key=value/…`, below a table's location.
 #[derive(Debug)]
 struct Folder<'a> {
@@ -31,7 +35,7 @@ pub(super) fn of_new_table(
     location: &str,
     findings: &mut Vec<Error>,
 ) -> Result<(Vec<Column>, Vec<Partition>)> {
-    let folders = folders(objects);
+    let folders = folders(objects, &[]);
     let Some(first) = folders.first() else { return Ok((Vec::new(), Vec::new())) };
     let mut shapes = vec![Shape::Undecided; first.keys.len()];
     for folder in &folders {
@@ -77,7 +81,7 @@ pub(super) fn unregistered(
     registered: &[Partition],
     findings: &mut Vec<Error>,
 ) -> Vec<Partition> {
-    let mut folders = folders(objects);
+    let mut folders = folders(objects, &named(table));
     let (mut others, mut last_other) = (0, None);
     folders.retain(|folder| {
         let fits = folder.keys.iter().eq(table.partition_keys.iter().map(|key| &key.name));
@@ -119,7 +123,7 @@ pub(super) fn unregistered(
 /// Objects in folders of values that the catalog has elsewhere: nobody would ever read them.
 pub(super) fn elsewhere(objects: &[Object], table: &Table, registered: &[Partition]) -> Vec<Error> {
     let misplaced = |object: &Object| {
-        let folders = folders(std::slice::from_ref(object));
+        let folders = folders(std::slice::from_ref(object), &named(table));
         let folder = folders.first().filter(|folder| !folder.keys.is_empty())?;
         let partition = registered.iter().find(|partition| partition.values == folder.values)?;
         let place = format!("{}{}/", table.location, folder.path);
@@ -144,17 +148,36 @@ fn check_types(folder: &Folder<'_>, keys: &[Column]) -> Result<()> {
     Ok(())
 }
 
-/// The folders of the objects, each once, sorted by path.
-fn folders(objects: &[Object]) -> Vec<Folder<'_>> {
+/// The values of a table's partition keys in whose folders objects lie.
+pub(super) fn values(objects: &[Object], table: &Table) -> BTreeSet<Vec<Option<String>>> {
+    let is_partition = |folder: &Folder<'_>| folder.keys.iter().eq(table.partition_keys.iter().map(|key| &key.name));
+    folders(objects, &named(table)).into_iter().filter(is_partition).map(|folder| folder.values).collect()
+}
+
+fn named(table: &Table) -> Vec<String> {
+    let written = table.parameters.get(NAMED).map(String::as_str).unwrap_or_default();
+    written.split(',').map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty()).collect()
+}
+
+/// The folders of the objects, each once, sorted by path; `named` are the keys of folders that name none.
+fn folders<'a>(objects: &'a [Object], named: &[String]) -> Vec<Folder<'a>> {
     let mut folders = BTreeMap::new();
     for object in objects {
         let (mut keys, mut values, mut end) = (Vec::new(), Vec::new(), 0);
         let mut rest = object.below.as_str();
         while let Some((folder, below)) = rest.split_once('/') {
             // Partitions are what lies directly below the table; below another folder there are none.
-            let Some((key, value)) = decode_folder(folder) else { break };
-            keys.push(key.to_lowercase());
-            values.push(value);
+            match (decode_folder(folder), named.get(keys.len())) {
+                (Some((key, value)), _) => {
+                    keys.push(key.to_lowercase());
+                    values.push(value);
+                }
+                (None, Some(key)) => {
+                    keys.push(key.clone());
+                    values.push(Some(folder.to_owned()));
+                }
+                (None, None) => break,
+            }
             rest = below;
             end = object.below.len() - rest.len() - 1;
         }

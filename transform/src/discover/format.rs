@@ -1,163 +1,145 @@
-//! Formats of objects: by the suffix of their names, checked against their first bytes.
+//! Formats of objects: told by their content; their names only help where that leaves a doubt.
 
 use crate::code::Code;
 use crate::codec::Codec;
 use crate::discover::survey::Object;
 use crate::error::{Error, Result};
-use crate::store::DataRoot;
-use crate::table::{Format, Table};
+use crate::format::Format;
+use crate::infer::detect_csv;
 
 /// A format, without its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// Delimited text.
     Csv,
-    /// One JSON object a line.
+    /// JSON objects.
     Json,
     /// Parquet.
     Parquet,
+    /// Avro's container files.
+    Avro,
+    /// ORC.
+    Orc,
 }
-
-/// What the name of an object says about its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Encoding {
-    /// The format below the compression.
-    pub family: Family,
-    /// The compression of the whole object.
-    pub codec: Option<Codec>,
-    /// Whether the name says that fields are divided by tabs.
-    pub tabs: bool,
-}
-
-const KNOWN: &str =
-    "known are .csv, .tsv, .json, .jsonl and .ndjson, also with .gz, .zst or .bz2, and .parquet and .pq";
 
 impl Family {
-    fn of(format: &Format) -> Self {
+    pub(super) fn of(format: &Format) -> Self {
         match format {
             Format::Csv(_) => Self::Csv,
             Format::Json => Self::Json,
             Format::Parquet => Self::Parquet,
+            Format::Avro => Self::Avro,
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Csv => "CSV",
             Self::Json => "JSON",
             Self::Parquet => "Parquet",
+            Self::Avro => "Avro",
+            Self::Orc => "ORC",
         }
     }
 }
 
-/// What a file name says about the content; `None` for a suffix that is not known.
-pub(super) fn encoding(file_name: &str) -> Option<Encoding> {
-    let lower = file_name.to_ascii_lowercase();
-    let (stem, suffix) = lower.rsplit_once('.')?;
-    let codec = Codec::of(&lower);
-    let suffix = if codec.is_some() { stem.rsplit_once('.')?.1 } else { suffix };
-    let family = match suffix {
+/// What a file name promises, below its compression; `None` for a suffix that tells nothing.
+pub(super) fn promised(file_name: &str) -> Option<Family> {
+    Some(match suffix(file_name)?.as_str() {
         "csv" | "tsv" => Family::Csv,
         "json" | "jsonl" | "ndjson" => Family::Json,
-        "parquet" | "pq" if codec.is_none() => Family::Parquet,
+        "parquet" | "pq" => Family::Parquet,
+        "avro" => Family::Avro,
+        "orc" => Family::Orc,
         _ => return None,
-    };
-    Some(Encoding { family, codec, tabs: suffix == "tsv" })
+    })
 }
 
-/// The one format of all objects of a table.
+/// Whether a file name says that fields are divided by tabs.
+pub(super) fn has_tabs(file_name: &str) -> bool {
+    suffix(file_name).is_some_and(|suffix| suffix == "tsv")
+}
+
+fn suffix(file_name: &str) -> Option<String> {
+    let lower = file_name.to_ascii_lowercase();
+    let (stem, suffix) = lower.rsplit_once('.')?;
+    match Codec::of(&lower) {
+        Some(_) => stem.rsplit_once('.').map(|(_, suffix)| suffix.to_owned()),
+        None => Some(suffix.to_owned()),
+    }
+}
+
+/// The format of objects that are no text, by their first bytes.
+pub(super) fn of_magic(start: &[u8]) -> Option<Family> {
+    match start {
+        [b'P', b'A', b'R', b'1', ..] => Some(Family::Parquet),
+        [b'O', b'b', b'j', 1, ..] => Some(Family::Avro),
+        // A header of CSV may begin so as well.
+        [b'O', b'R', b'C', rest @ ..]
+            if std::str::from_utf8(&rest[..rest.len().min(256)]).is_err() || rest.contains(&0) =>
+        {
+            Some(Family::Orc)
+        }
+        _ => None,
+    }
+}
+
+/// The format of the start of a text. `expected` is that of its table, or what its name promises.
 ///
 /// # Errors
-/// [`Code::UnreadableTable`] naming an object of no known format, two objects of different formats, or one of another format
-/// than the catalog's.
-pub(super) fn of_table(root: &DataRoot, objects: &[Object], known: Option<&Table>) -> Result<Family> {
+/// [`Code::BadObject`] for what is no text, or not what is expected; [`Code::UnreadableTable`] if nothing tells what it is.
+pub(super) fn of_text(text: &[u8], complete: bool, expected: Option<Family>) -> Result<Family> {
+    if text.contains(&0) {
+        return Err(Error::new(Code::BadObject, "the content is no text, and of no known format")
+            .help("move it out of the table's folder, or upload it again"));
+    }
+    let content = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
+    let next = content.get(1..).map(<[u8]>::trim_ascii_start).and_then(|rest| rest.first());
+    match (content.first(), next, expected) {
+        (Some(b'{'), Some(b'"' | b'}'), _) | (Some(b'['), Some(b'{' | b']'), _) => Ok(Family::Json),
+        (None | Some(b'{' | b'['), _, Some(Family::Json)) => Ok(Family::Json),
+        (_, _, Some(Family::Json)) => Err(Error::new(Code::BadObject, "the content is not JSON")
+            .help("write JSON objects, one a line or in one array")),
+        (_, _, Some(Family::Csv)) => Ok(Family::Csv),
+        _ if detect_csv(text, complete).is_some() => Ok(Family::Csv),
+        _ => Err(Error::new(Code::UnreadableTable, "the object is of no known format")
+            .help("move it out of the table's folder; known are CSV, JSON, Parquet, Avro and ORC")),
+    }
+}
+
+/// Refuses objects of a new table whose names promise different formats.
+///
+/// # Errors
+/// [`Code::UnreadableTable`] naming two of them.
+pub(super) fn check_names(objects: &[Object]) -> Result<()> {
     let mut first: Option<(Family, &Object)> = None;
     for object in objects {
-        let Some(Encoding { family, .. }) = encoding(object.file_name()) else {
-            let message = format!("`{}` is of no known format", object.below);
-            return Err(Error::new(Code::UnreadableTable, message)
-                .help(format!("move it out of the table's folder, or rename it: {KNOWN}"))
-                .in_object(&object.url, None));
-        };
+        let Some(family) = promised(object.file_name()) else { continue };
         match first {
             None => first = Some((family, object)),
             Some((expected, other)) if expected != family => {
-                let message = format!(
-                    "the table's objects are of several formats: `{}` is {}, `{}` is {}",
-                    other.below,
-                    expected.name(),
-                    object.below,
-                    family.name()
-                );
-                return Err(Error::new(Code::UnreadableTable, message)
-                    .help("give each format a table of its own")
-                    .in_object(&object.url, None));
+                return Err(several(&other.below, expected, &object.below, family).in_object(&object.url, None));
             }
             Some(_) => {}
         }
     }
-    let Some((family, object)) = first else {
-        return Err(
-            Error::new(Code::UnreadableTable, "the table has no objects").in_object(root.url(root.prefix()), None)
-        );
-    };
-    match known.map(|table| Family::of(&table.format)) {
-        Some(expected) if expected != family => Err(Error::new(
-            Code::UnreadableTable,
-            format!("`{}` is {}, but the table is {} in the catalog", object.below, family.name(), expected.name()),
-        )
-        .help("move the objects into a table of their own")
-        .in_object(&object.url, None)),
-        _ => Ok(family),
-    }
+    Ok(())
 }
 
-/// Whether the first bytes of an object fit the compression that its name says.
-///
-/// # Errors
-/// [`Code::BadObject`] saying what the object is instead.
-pub(super) fn check_codec(encoding: Encoding, start: &[u8]) -> Result<()> {
-    match (encoding.codec, Codec::of_content(start)) {
-        (expected, found) if expected == found => Ok(()),
-        (_, Some(found)) => Err(Error::new(
-            Code::BadObject,
-            format!("the content is compressed, but the name does not end in .{}", found.suffix()),
-        )
-        .help("rename the object")),
-        (_, None) => {
-            Err(Error::new(Code::BadObject, "the name says that the content is compressed, but it is not as it says")
-                .help("rename the object, or upload it again"))
-        }
-    }
+/// That a table has objects of two formats.
+pub(super) fn several(one: &str, of_one: Family, other: &str, of_other: Family) -> Error {
+    let message = format!(
+        "the table's objects are of several formats: `{one}` is {}, `{other}` is {}",
+        of_one.name(),
+        of_other.name()
+    );
+    Error::new(Code::UnreadableTable, message).help("give each format a table of its own")
 }
 
-/// Whether the first bytes of a text fit its format.
-///
-/// # Errors
-/// [`Code::BadObject`] saying what the object is instead.
-pub(super) fn check_text(family: Family, text: &[u8]) -> Result<()> {
-    if text.starts_with(b"PAR1") {
-        return Err(Error::new(Code::BadObject, "the content is Parquet, but the name does not end in .parquet")
-            .help("rename the object"));
-    }
-    if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
-        return Err(
-            Error::new(Code::BadObject, "the text is UTF-16").help("save the object as UTF-8 and upload it again")
-        );
-    }
-    let content = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
-    let is_json = content.starts_with(b"{");
-    match family {
-        Family::Json if !is_json && !content.is_empty() => {
-            let message =
-                if content.starts_with(b"[") { "the content is one JSON array" } else { "the content is not JSON" };
-            Err(Error::new(Code::BadObject, message).help("write one JSON object a line"))
-        }
-        Family::Csv if is_json && content.contains(&b'"') => {
-            Err(Error::new(Code::BadObject, "the content is JSON, but the name says CSV").help("rename the object"))
-        }
-        _ => Ok(()),
-    }
+/// That an object is of another format than its table.
+pub(super) fn other_than_table(below: &str, found: Family, expected: Family) -> Error {
+    let message = format!("`{below}` is {}, but the table is {} in the catalog", found.name(), expected.name());
+    Error::new(Code::UnreadableTable, message).help("move the objects into a table of their own")
 }
 
 #[cfg(test)]
@@ -165,48 +147,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_say_the_format() {
-        let family = |name| encoding(name).map(|encoding| (encoding.family, encoding.codec));
-        assert_eq!(family("a.csv"), Some((Family::Csv, None)));
-        assert_eq!(family("a.b.TSV.GZ"), Some((Family::Csv, Some(Codec::Gzip))));
-        assert_eq!(family("part-0.jsonl.zst"), Some((Family::Json, Some(Codec::Zstd))));
-        assert_eq!(family("x.ndjson.bz2"), Some((Family::Json, Some(Codec::Bzip2))));
-        assert_eq!(family("x.pq"), Some((Family::Parquet, None)));
-        assert!(encoding("a.tsv").unwrap().tabs);
-        for name in ["a.txt", "a", "csv", "a.gz", "a.parquet.gz", "a.csv.tmp", "a.csv.gz.gz", ""] {
-            assert_eq!(encoding(name), None, "{name}");
+    fn names_promise_formats() {
+        for (name, family) in [
+            ("a.csv", Some(Family::Csv)),
+            ("a.b.TSV.GZ", Some(Family::Csv)),
+            ("part-0.jsonl.zst", Some(Family::Json)),
+            ("x.ndjson.bz2", Some(Family::Json)),
+            ("x.pq", Some(Family::Parquet)),
+            ("x.avro", Some(Family::Avro)),
+            ("x.snappy.orc", Some(Family::Orc)),
+            ("a.txt", None),
+            ("a", None),
+            ("csv", None),
+            ("a.gz", None),
+            ("a.csv.tmp", None),
+            ("", None),
+        ] {
+            assert_eq!(promised(name), family, "{name}");
         }
+        assert!(has_tabs("a.tsv.gz") && !has_tabs("a.csv"));
     }
 
     #[test]
-    fn content_that_is_not_what_the_name_says() {
-        let check = |name: &str, content: &[u8]| {
-            let encoding = encoding(name).unwrap();
-            check_codec(encoding, content)
-                .and_then(|()| if encoding.codec.is_none() { check_text(encoding.family, content) } else { Ok(()) })
-        };
-        for (name, content) in [
-            ("a.csv", &b"a,b\n"[..]),
-            ("a.csv.gz", &[0x1F, 0x8B, 8]),
-            ("a.json", b"\xEF\xBB\xBF \n{}"),
-            ("a.json", b"\n"),
-            ("a.csv", b"{x},y\n"),
+    fn content_tells_the_format() {
+        assert_eq!(of_magic(b"PAR1...."), Some(Family::Parquet));
+        assert_eq!(of_magic(b"Obj\x01..."), Some(Family::Avro));
+        assert_eq!(of_magic(b"ORC\x0a\x00"), Some(Family::Orc));
+        assert_eq!(of_magic(b"ORCID,name\n1,x\n"), None);
+        let of = |text: &str, expected| of_text(text.as_bytes(), true, expected).map_err(|error| error.code);
+        for (text, expected, family) in [
+            ("{\"a\":1}", None, Ok(Family::Json)),
+            ("{\"a\":1}", Some(Family::Csv), Ok(Family::Json)),
+            ("\u{feff}[\n {\"a\":1}]", None, Ok(Family::Json)),
+            ("{x},y\n1,2\n", Some(Family::Csv), Ok(Family::Csv)),
+            ("a|b\n1|2\n", None, Ok(Family::Csv)),
+            ("a\n1\n", Some(Family::Csv), Ok(Family::Csv)),
+            ("a\n1\n", None, Err(Code::UnreadableTable)),
+            ("a,b\n1,2\n", Some(Family::Json), Err(Code::BadObject)),
+            ("[1]", Some(Family::Json), Ok(Family::Json)),
+            (" \n", Some(Family::Json), Ok(Family::Json)),
+            ("a\0,b", Some(Family::Csv), Err(Code::BadObject)),
         ] {
-            check(name, content).unwrap();
-        }
-        for (name, content) in [
-            ("a.csv", &b"PAR1"[..]),
-            ("a.csv", &[0x1F, 0x8B, 8]),
-            ("a.csv.gz", b"a,b\n"),
-            ("a.csv.gz", b"BZh9"),
-            ("a.csv", b"\xFF\xFEa\0"),
-            ("a.csv", b"{\"a\":1}\n"),
-            ("a.json", b"[{}]"),
-            ("a.json", b"a,b"),
-        ] {
-            let error = check(name, content).expect_err(name);
-            assert_eq!(error.code, Code::BadObject, "{name}");
-            assert!(error.help.is_some(), "{error}");
+            assert_eq!(of(text, expected), family, "{text:?}");
         }
     }
 }

@@ -11,12 +11,14 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
-use super::format::{self, Encoding, Family};
+use super::format::{self, Family};
 use super::survey::Object;
 use crate::code::{Code, Kind};
 use crate::codec::Codec;
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::panic::unpanicked;
+use crate::source::{self, Transcoder, encoding_of};
 use crate::store::{DataRoot, storage};
 
 /// Samples read at a time.
@@ -47,38 +49,53 @@ pub(super) struct Sample {
 /// The part of an object that tells its schema.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// The start of a text, decompressed.
+    /// The start of a text, decompressed and in UTF-8.
     Text {
         /// The text.
         text: Vec<u8>,
         /// Whether that is all of it.
         complete: bool,
-        /// What the name says.
-        encoding: Encoding,
+        /// CSV or JSON.
+        family: Family,
+        /// Whether the name says that fields are divided by tabs.
+        tabs: bool,
     },
-    /// What a Parquet footer says.
-    Parquet {
+    /// What the object says of itself.
+    Declared {
+        /// Parquet, Avro or ORC.
+        family: Family,
         /// The schema.
         schema: ArrowSchema,
-        /// Number of rows.
+        /// Number of rows; of Avro, whether there are any.
         rows: i64,
     },
 }
 
-/// Reads samples of some objects, from the oldest to the newest: of more than `at_most`, half from either end. An object that cannot be read is a finding; one that is gone
-/// since the listing is none.
+impl Sample {
+    /// The format of the object.
+    pub(super) fn family(&self) -> Family {
+        match &self.content {
+            Content::Text { family, .. } | Content::Declared { family, .. } => *family,
+        }
+    }
+}
+
+/// Reads samples of some objects, from the oldest to the newest: of more than `at_most`, half from either end. `known` is the format of
+/// their table, if it has one. An object that cannot be read, or is of another format, is a finding; one that is gone since the
+/// listing is none.
 ///
 /// # Errors
 /// What the storage did not do.
 pub(super) async fn read(
     root: &DataRoot,
     objects: &[Object],
+    known: Option<&Format>,
     at_most: usize,
     findings: &mut Vec<Error>,
 ) -> Result<Vec<Sample>> {
     let read: Vec<(Object, Result<Content>)> = futures::stream::iter(chosen(objects, at_most))
         .map(|object| async move {
-            let content = content(root, &object).await;
+            let content = content(root, &object, known).await;
             (object, content)
         })
         .buffered(PARALLEL_READS)
@@ -87,7 +104,15 @@ pub(super) async fn read(
     let mut samples = Vec::with_capacity(read.len());
     for (object, content) in read {
         match content {
-            Ok(content) => samples.push(Sample { url: object.url, below: object.below, content }),
+            Ok(content) => {
+                let sample = Sample { url: object.url, below: object.below, content };
+                match known.map(Family::of) {
+                    Some(expected) if expected != sample.family() => findings.push(
+                        format::other_than_table(&sample.below, sample.family(), expected).in_object(sample.url, None),
+                    ),
+                    _ => samples.push(sample),
+                }
+            }
             Err(error) if error.code == Code::ObjectGone => {}
             Err(error) if error.kind() == Kind::Retry => return Err(error),
             Err(error) => findings.push(error.in_object(object.url, None)),
@@ -105,26 +130,62 @@ fn chosen(objects: &[Object], at_most: usize) -> Vec<Object> {
     chosen
 }
 
-async fn content(root: &DataRoot, object: &Object) -> Result<Content> {
-    let Some(encoding) = format::encoding(object.file_name()) else {
-        return Err(Error::new(Code::BadObject, "the object is of no known format"));
-    };
-    if encoding.family == Family::Parquet {
-        return unpanicked(footer(root, object)).await.map_err(|error| match error.code {
-            Code::Internal => damaged_footer().because(error),
-            _ => error,
-        });
+async fn content(root: &DataRoot, object: &Object, known: Option<&Format>) -> Result<Content> {
+    let expected = known.map(Family::of).or_else(|| format::promised(object.file_name()));
+    if expected == Some(Family::Parquet) {
+        return parquet(root, object).await;
     }
-    let wanted = if encoding.codec == Some(Codec::Bzip2) { START_OF_BZIP2 } else { START };
-    let (start, found) = part(root, object, GetRange::Bounded(0..wanted), None).await?;
-    format::check_codec(encoding, &start)?;
-    let is_whole = found.size <= wanted;
-    let (text, complete) = match encoding.codec {
+    let (mut start, mut found) = part(root, object, GetRange::Bounded(0..START), None).await?;
+    let codec = Codec::of_content(&start);
+    if codec == Some(Codec::Bzip2) && found.size > START {
+        (start, found) = part(root, object, GetRange::Bounded(0..START_OF_BZIP2), None).await?;
+    }
+    let is_whole = found.size <= start.len() as u64;
+    let (text, complete) = match codec {
         None => (start.to_vec(), is_whole),
         Some(codec) => decompress(codec, &start, is_whole)?,
     };
-    format::check_text(encoding.family, &text)?;
-    Ok(Content::Text { text, complete, encoding })
+    match format::of_magic(&text) {
+        Some(Family::Parquet) if codec.is_none() => return parquet(root, object).await,
+        Some(Family::Avro) => return avro(&text),
+        Some(Family::Orc) => return Err(no_orc()),
+        Some(family) => {
+            let message = format!("the content is {} inside of a compressed object", family.name());
+            return Err(Error::new(Code::BadObject, message).help("upload it without the compression round it"));
+        }
+        None => {}
+    }
+    let declared = match known {
+        Some(Format::Csv(options)) => options.encoding.as_deref(),
+        _ => None,
+    };
+    let text = match encoding_of(&text, declared)? {
+        Some(encoding) => {
+            // The last character of an incomplete sample may be cut.
+            let whole = if complete { text.len() } else { text.len() / 4 * 4 };
+            Transcoder::new(encoding).decode(&text[..whole], complete)?.to_vec()
+        }
+        None => text,
+    };
+    let family = format::of_text(&text, complete, expected)?;
+    Ok(Content::Text { text, complete, family, tabs: format::has_tabs(object.file_name()) })
+}
+
+/// What an Avro header says. Its blocks are not counted.
+fn avro(start: &[u8]) -> Result<Content> {
+    let schema = source::avro_schema(start)?;
+    Ok(Content::Declared { family: Family::Avro, schema, rows: 1 })
+}
+
+pub(super) fn no_orc() -> Error {
+    Error::new(Code::UnreadableTable, "the object is ORC, which cannot be read").help("write it as Parquet")
+}
+
+async fn parquet(root: &DataRoot, object: &Object) -> Result<Content> {
+    unpanicked(footer(root, object)).await.map_err(|error| match error.code {
+        Code::Internal => damaged_footer().because(error),
+        _ => error,
+    })
 }
 
 /// A part of an object, with its size and version: whoever told of the object may have seen another. With a version it must be that.
@@ -186,7 +247,7 @@ async fn footer(root: &DataRoot, object: &Object) -> Result<Content> {
     let metadata = parquet_metadata(root, object).await?;
     let file = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map_err(not_parquet)?;
-    Ok(Content::Parquet { schema, rows: file.num_rows() })
+    Ok(Content::Declared { family: Family::Parquet, schema, rows: file.num_rows() })
 }
 
 async fn parquet_metadata(root: &DataRoot, object: &Object) -> Result<ParquetMetaData> {

@@ -9,6 +9,7 @@ use object_store::path::Path;
 use super::NewObject;
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::inputs::is_hidden;
 use crate::store::{DataRoot, storage};
 use crate::table::TableName;
 
@@ -109,21 +110,16 @@ fn name_of(path: &Path) -> &str {
     path.filename().unwrap_or_default()
 }
 
-fn is_hidden(name: &str) -> bool {
-    name.starts_with(['_', '.'])
-}
-
 /// Lists the objects of a table.
 ///
 /// # Errors
 /// [`Code::BadObject`] for a name that no object store path can hold.
-pub(super) async fn objects(root: &DataRoot, name: &TableName) -> Result<Listing> {
-    let folder = root.path(&format!("{}/{}", name.database, name.table))?;
-    let location = root.table_location(name);
+pub(super) async fn objects(root: &DataRoot, location: &str) -> Result<Listing> {
+    let folder = root.path_of(location)?;
     let mut listed = root.store().list(Some(&folder));
     let mut listing = Listing::default();
-    while let Some(meta) = listed.try_next().await.map_err(|error| cannot_list(&location, error))? {
-        listing.add(&location, root.url(&meta.location), meta.location, meta.size, meta.last_modified);
+    while let Some(meta) = listed.try_next().await.map_err(|error| cannot_list(location, error))? {
+        listing.add(location, root.url(&meta.location), meta.location, meta.size, meta.last_modified);
     }
     Ok(listing.sorted())
 }
@@ -132,11 +128,10 @@ pub(super) async fn objects(root: &DataRoot, name: &TableName) -> Result<Listing
 ///
 /// # Errors
 /// [`Code::Storage`] for a URL that no path can name.
-pub(super) fn arrived(root: &DataRoot, name: &TableName, objects: &[NewObject]) -> Result<Listing> {
-    let location = root.table_location(name);
+pub(super) fn arrived(root: &DataRoot, location: &str, objects: &[NewObject]) -> Result<Listing> {
     let mut listing = Listing::default();
     for NewObject { url, bytes } in objects {
-        listing.add(&location, url.clone(), root.path_of(url)?, *bytes, DateTime::UNIX_EPOCH);
+        listing.add(location, url.clone(), root.path_of(url)?, *bytes, DateTime::UNIX_EPOCH);
     }
     Ok(listing.sorted())
 }

@@ -1,4 +1,6 @@
 mod arrived;
+mod crawler;
+mod drift;
 mod findings;
 
 use std::io::Write;
@@ -13,9 +15,9 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::*;
 use crate::catalog::EmbeddedCatalog;
+use crate::format::Format;
 use crate::hive::HiveType;
 use crate::store::Bucket;
-use crate::table::Format;
 
 /// A data folder and its catalog.
 struct Place {
@@ -137,7 +139,7 @@ async fn a_new_csv_table() {
     let table = place.table("raw.orders").await;
     assert_eq!(described(&table.columns), ["id:bigint", "amount:double", "day:date"]);
     assert_eq!(table.partition_keys, []);
-    assert!(matches!(&table.format, Format::Csv(options) if options.delimiter == ';' && options.quote == '"'));
+    assert!(matches!(&table.format, Format::Csv(options) if options.delimiter == ';' && options.quote == Some('"')));
     assert_eq!(table.location, "memory://test/data/raw/orders/");
     assert_eq!(table.parameters["classification"], "csv");
     assert_eq!(table.parameters["unglue.catalog"], "discover");

@@ -9,7 +9,7 @@ pub(crate) fn refusal(key: Key, value: &str, at: &Location) -> Option<Error> {
     let help = match (key, value) {
         (Key::Unique, _) => "remove it; `@not_null` and `@assert` check single rows",
         (Key::AssertTable, _) => "remove it; `@assert` checks single rows",
-        (Key::OnViolation | Key::OnBadRecord, "quarantine" | "warn") => "use `fail`, the default",
+        (Key::OnViolation, "quarantine" | "warn") => "use `fail`, the default",
         (Key::Dialect, "spark") => "use `datafusion`, the default",
         (Key::Engine, "ballista") => "use `auto`, the default",
         _ => return None,

@@ -42,7 +42,6 @@ fn wrong_headers() {
         ("-- @unique: «id»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @assert_table: «count(*) > 0»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @on_violation: «warn»\nSELECT a FROM raw.o", &["not-supported"]),
-        ("-- @on_bad_record: «quarantine»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @on_bad_record: «warn»\nSELECT a FROM raw.o", &["bad-value"]),
         ("-- @dialect: «spark»\nSELECT a FROM raw.o", &["not-supported"]),
         ("-- @dialect: «postgres»\nSELECT a FROM raw.o", &["bad-value"]),
@@ -121,7 +120,7 @@ fn every_key_that_is_built_in_is_understood() {
          -- @driving: raw.customers\n-- @trigger: RAW.orders, raw.customers\n-- @changed_input: reject\n\
          -- @compression: zstd( 19 )\n-- @target_file_size: 64KiB\n-- @max_partitions: 20\n-- @bloom_filter: a\n\
          -- @dictionary: b\n-- @not_null: a, b\n-- @assert: a in (1, 2)\n-- @assert: b > 0\n-- @on_violation: fail\n\
-         -- @on_bad_record: fail\n-- @dialect: datafusion\n-- @engine: lambda\n-- @location: s3://lake/orders/\n\
+         -- @on_bad_record: quarantine\n-- @dialect: datafusion\n-- @engine: lambda\n-- @location: s3://lake/orders/\n\
          -- @description: One row per order, cleaned: twice\n-- @owner: sales@example.com\n-- @tags: daily, gold",
     );
     assert_eq!(settings.write.unwrap().value, WriteMode::Append);

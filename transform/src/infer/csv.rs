@@ -1,48 +1,25 @@
 //! Schema inference of CSV: the header names the columns, the values type them.
 
-use ::csv::{ByteRecord, ReaderBuilder};
+use std::borrow::Cow;
+
+use ::csv::ByteRecord;
 
 use super::text::shape_of_text;
 use super::{Schema, Seen, Shape};
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::table::CsvOptions;
+use crate::format::CsvOptions;
+use crate::source::{Head, Heading, Quoting, Splitter, csv_reader, cut};
+use crate::table::Column;
 
-/// Delimiters that are looked for, in order of preference.
-const DELIMITERS: [char; 4] = [',', '\t', ';', '|'];
-
-/// Records that are looked at to find the delimiter.
-const DETECTION_RECORDS: usize = 100;
-
-/// The delimiter with which most records have as many fields as the header; `None` if none divides the header.
-///
-/// `complete` is whether the sample ends where the object does.
-pub(crate) fn detect_delimiter(sample: &[u8], complete: bool) -> Option<char> {
-    let mut best = None;
-    for delimiter in DELIMITERS {
-        let options = CsvOptions { delimiter, ..CsvOptions::default() };
-        let Ok(records) = records(sample, complete, &options, DETECTION_RECORDS) else { continue };
-        let Some((header, data)) = records.split_first() else { continue };
-        let consistent = data.iter().filter(|record| record.len() == header.len()).count();
-        if header.len() < 2 || consistent * 2 < data.len() {
-            continue;
-        }
-        let score = (consistent * DETECTION_RECORDS / data.len().max(1), header.len());
-        if best.is_none_or(|(best_score, _)| score > best_score) {
-            best = Some((score, delimiter));
-        }
-    }
-    best.map(|(_, delimiter)| delimiter)
-}
-
-/// The columns of a CSV object. Records with another number of fields than the header are left to the reader to refuse.
+/// The columns of a CSV object; `columns` are those of its table, which name the fields where there is no header. Records with
+/// another number of fields than the first are left to the reader to refuse.
 ///
 /// # Errors
 /// [`Code::ColumnMismatch`] for a header with blank or repeated names, [`Code::BadObject`] for text that is not UTF-8 or a
 /// header longer than the sample.
-pub(crate) fn infer_csv(sample: &[u8], complete: bool, options: &CsvOptions) -> Result<Schema> {
-    let records = records(sample, complete, options, usize::MAX)?;
-    let Some((header, data)) = records.split_first() else {
+pub(crate) fn infer_csv(sample: &[u8], complete: bool, options: &CsvOptions, columns: &[Column]) -> Result<Schema> {
+    let Some(Rows { names, records: data, lines_before }) = rows(sample, complete, options, columns)? else {
         if complete {
             return Ok(Schema::default());
         }
@@ -50,31 +27,82 @@ pub(crate) fn infer_csv(sample: &[u8], complete: bool, options: &CsvOptions) -> 
             Error::new(Code::BadObject, "the header line is too long").help("check the quotes of the first line")
         );
     };
-    let names = column_names(header)?;
+    if options.has_names() {
+        check_names(&names)?;
+    }
     let mut shapes = vec![Shape::Undecided; names.len()];
     for record in data.iter().filter(|record| record.len() == names.len()) {
         for (shape, field) in shapes.iter_mut().zip(record) {
-            *shape = std::mem::take(shape).join(shape_of_text(utf8(field, record)?));
+            let text = utf8(field, record, lines_before)?;
+            if options.null.as_deref() != Some(text) {
+                *shape = std::mem::take(shape).join(shape_of_text(text));
+            }
         }
     }
     let columns = names.into_iter().zip(shapes.into_iter().map(Seen::Values)).collect();
     Ok(Schema { columns, has_rows: !data.is_empty(), ..Schema::default() })
 }
 
+/// The rows of a sample.
+pub(super) struct Rows {
+    /// The names of their fields.
+    pub(super) names: Vec<String>,
+    pub(super) records: Vec<ByteRecord>,
+    /// Lines before the first of them.
+    lines_before: u64,
+}
+
+/// The rows of a sample; `None` if it ends before them.
+pub(super) fn rows(sample: &[u8], complete: bool, options: &CsvOptions, columns: &[Column]) -> Result<Option<Rows>> {
+    let text = with_quotes(sample, complete, options)?;
+    let Some((names, rows)) = heading(&text, complete, options, columns)? else { return Ok(None) };
+    let lines_before = text[..text.len() - rows.len()].iter().filter(|byte| **byte == b'\n').count() as u64;
+    Ok(Some(Rows { names, records: records(rows, complete, options, usize::MAX)?, lines_before }))
+}
+
+/// The text as it is, or with quotes where there are none.
+fn with_quotes<'a>(sample: &'a [u8], complete: bool, options: &CsvOptions) -> Result<Cow<'a, [u8]>> {
+    if options.quote.is_some() {
+        return Ok(Cow::Borrowed(sample));
+    }
+    let mut quoting = Quoting::new(options)?;
+    let mut text = quoting.quote(sample).to_vec();
+    if complete {
+        text.extend(quoting.finish());
+    }
+    Ok(Cow::Owned(text))
+}
+
+/// The names of the fields, and the text of the rows.
+fn heading<'a>(
+    text: &'a [u8],
+    complete: bool,
+    options: &CsvOptions,
+    columns: &[Column],
+) -> Result<Option<(Vec<String>, &'a [u8])>> {
+    let mut heading = Heading::new(options, columns);
+    let mut splitter = Splitter::new(cut(options)?);
+    let (mut begin, mut end) = (0, 0);
+    while end < text.len() {
+        let (taken, record) = splitter.take(&text[end..]);
+        end += taken;
+        let record = match record {
+            Some((_, record)) => record,
+            None if complete && !splitter.in_quotes() => text[begin..end].to_vec(),
+            None => break,
+        };
+        match heading.take(&record)? {
+            Head::Passed => begin = end,
+            Head::Names(names) => return Ok(Some((names, &text[end..]))),
+            Head::Row(names) => return Ok(Some((names, &text[begin..]))),
+        }
+    }
+    Ok(None)
+}
+
 /// The records of a sample, without the last one of an incomplete sample: it may be cut.
-fn records(sample: &[u8], complete: bool, options: &CsvOptions, limit: usize) -> Result<Vec<ByteRecord>> {
-    let symbol = |symbol: char| {
-        u8::try_from(symbol).ok().filter(u8::is_ascii).ok_or_else(|| {
-            Error::new(Code::NotSupported, format!("`{symbol}` cannot delimit or quote fields"))
-                .help("use an ASCII character")
-        })
-    };
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(symbol(options.delimiter)?)
-        .quote(symbol(options.quote)?)
-        .from_reader(sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample));
+pub(super) fn records(sample: &[u8], complete: bool, options: &CsvOptions, limit: usize) -> Result<Vec<ByteRecord>> {
+    let mut reader = csv_reader(options)?.from_reader(sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample));
     let mut records = Vec::new();
     let mut rest = reader.byte_records();
     while records.len() < limit {
@@ -94,31 +122,28 @@ fn records(sample: &[u8], complete: bool, options: &CsvOptions, limit: usize) ->
     Ok(records)
 }
 
-fn column_names(header: &ByteRecord) -> Result<Vec<String>> {
-    let mut names: Vec<String> = Vec::with_capacity(header.len());
-    for (index, field) in header.iter().enumerate() {
-        let name = utf8(field, header)?.trim().to_lowercase();
+fn check_names(names: &[String]) -> Result<()> {
+    for (index, name) in names.iter().enumerate() {
         let wrong = if name.is_empty() {
             format!("column {} of the header has no name", index + 1)
-        } else if names.contains(&name) {
+        } else if names[..index].contains(name) {
             format!("the header has two columns `{name}`")
         } else {
-            names.push(name);
             continue;
         };
         return Err(Error::new(Code::ColumnMismatch, wrong)
-            .help("the first line of the object must name every column, each by another name"));
+            .help("the header of the object must name every column, each by another name"));
     }
-    Ok(names)
+    Ok(())
 }
 
-fn utf8<'a>(field: &'a [u8], record: &ByteRecord) -> Result<&'a str> {
+fn utf8<'a>(field: &'a [u8], record: &ByteRecord, lines_before: u64) -> Result<&'a str> {
     std::str::from_utf8(field).map_err(|error| {
-        let line = record.position().map(::csv::Position::line);
+        let line = record.position().map(|position| position.line() + lines_before);
         let place = line.map(|line| format!(" at line {line}")).unwrap_or_default();
         Error::new(Code::BadObject, format!("the text is not UTF-8{place}"))
             .because(error)
-            .help("save the object as UTF-8 and upload it again")
+            .help("save the object as UTF-8 and upload it again, or declare its encoding in the catalog: `serialization.encoding`")
     })
 }
 
@@ -128,7 +153,7 @@ mod tests {
 
     fn schema(text: &str, delimiter: char) -> Vec<(String, String)> {
         let options = CsvOptions { delimiter, ..CsvOptions::default() };
-        let schema = infer_csv(text.as_bytes(), true, &options).unwrap();
+        let schema = infer_csv(text.as_bytes(), true, &options, &[]).unwrap();
         schema.columns.into_iter().map(|(name, seen)| (name, seen.hive_type().unwrap().to_string())).collect()
     }
 
@@ -169,7 +194,7 @@ mod tests {
 
     #[test]
     fn rows_or_none() {
-        let rows = |text: &str| infer_csv(text.as_bytes(), true, &CsvOptions::default()).unwrap().has_rows;
+        let rows = |text: &str| infer_csv(text.as_bytes(), true, &CsvOptions::default(), &[]).unwrap().has_rows;
         assert!(rows("a,b\n1,2"));
         assert!(!rows("a,b\n"));
         assert!(!rows(""));
@@ -180,43 +205,49 @@ mod tests {
     #[test]
     fn the_cut_record_of_an_incomplete_sample_is_not_looked_at() {
         let text = b"a,b\n1,2\n3,45\n2026-1";
-        let schema = infer_csv(text, false, &CsvOptions::default()).unwrap();
+        let schema = infer_csv(text, false, &CsvOptions::default(), &[]).unwrap();
         assert_eq!(schema.columns[0].1, Seen::Values(Shape::BigInt));
         // Cut within quotes: the newline is no end of a record.
-        let schema = infer_csv(b"a,b\n1,\"x\n2,\"", false, &CsvOptions::default()).unwrap();
+        let schema = infer_csv(b"a,b\n1,\"x\n2,\"", false, &CsvOptions::default(), &[]).unwrap();
         assert!(!schema.has_rows);
         // Cut within a character.
-        let schema = infer_csv(b"a,b\n1,2\n3,\xC3", false, &CsvOptions::default()).unwrap();
+        let schema = infer_csv(b"a,b\n1,2\n3,\xC3", false, &CsvOptions::default(), &[]).unwrap();
         assert!(schema.has_rows);
-        let error = infer_csv(b"a,b", false, &CsvOptions::default()).unwrap_err();
+        let error = infer_csv(b"a,b", false, &CsvOptions::default(), &[]).unwrap_err();
         assert_eq!(error.code, Code::BadObject);
     }
 
     #[test]
     fn headers_that_name_no_columns() {
         for text in ["a,,b\n1,2,3", "a,b,\n1,2,3", "a,A\n1,2", "a, a \n1,2", "\" \"\n1"] {
-            let error = infer_csv(text.as_bytes(), true, &CsvOptions::default()).expect_err(text);
+            let error = infer_csv(text.as_bytes(), true, &CsvOptions::default(), &[]).expect_err(text);
             assert_eq!(error.code, Code::ColumnMismatch, "{text}");
         }
-        let error = infer_csv(b"a,b\n1,caf\xE9\n", true, &CsvOptions::default()).unwrap_err();
+        let error = infer_csv(b"a,b\n1,caf\xE9\n", true, &CsvOptions::default(), &[]).unwrap_err();
         assert_eq!(error.code, Code::BadObject);
         assert!(error.message.contains("line 2"), "{error}");
-        let options = CsvOptions { delimiter: '§', quote: '"' };
-        assert_eq!(infer_csv(b"a", true, &options).unwrap_err().code, Code::NotSupported);
+        let options = CsvOptions { delimiter: '§', ..CsvOptions::default() };
+        assert_eq!(infer_csv(b"a", true, &options, &[]).unwrap_err().code, Code::NotSupported);
     }
 
     #[test]
-    fn delimiters() {
-        let detect = |text: &str| detect_delimiter(text.as_bytes(), true);
-        assert_eq!(detect("a,b\n1,2\n"), Some(','));
-        assert_eq!(detect("a\tb\n1,5\t2,5\n"), Some('\t'));
-        assert_eq!(detect("a;b\n1,5;2,5\n3,5;4,5\n"), Some(';'));
-        assert_eq!(detect("a|b|c\nx,y|z|\n"), Some('|'));
-        assert_eq!(detect("name,note\nx,\"a;b;c\"\ny,d;e\n"), Some(','));
-        assert_eq!(detect("last, first;age\na, b;1\nc;2\nd;3\n"), Some(';'), "the comma divides some records only");
-        assert_eq!(detect("a;b"), Some(';'));
-        assert_eq!(detect("single\n1\n2\n"), None);
-        assert_eq!(detect("single\n1,5\n2,5\n"), None);
-        assert_eq!(detect(""), None);
+    fn without_a_header_the_table_names_the_fields() {
+        let columns = [Column { name: "x".to_owned(), hive_type: crate::hive::HiveType::Int, comment: None }];
+        let options = CsvOptions { header_lines: 0, null: Some("\\N".to_owned()), ..CsvOptions::default() };
+        let names = |columns: &[Column]| {
+            let schema = infer_csv(b"1,\\N\n2,3.5\n", true, &options, columns).unwrap();
+            schema
+                .columns
+                .into_iter()
+                .map(|(name, seen)| format!("{name}:{}", seen.hive_type().unwrap()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&columns), ["x:bigint", "col1:double"]);
+        assert_eq!(names(&[]), ["col0:bigint", "col1:double"]);
+        let unquoted = CsvOptions { quote: None, escape: Some('\\'), ..CsvOptions::default() };
+        let schema = infer_csv(b"a,b\n5\" x,1\\,5\nb,2", true, &unquoted, &[]).unwrap();
+        assert_eq!(schema.columns[1].1, Seen::Values(Shape::String));
+        let cut = infer_csv(b"a,b\nx,1\nb,2x", false, &unquoted, &[]).unwrap();
+        assert_eq!(cut.columns[1].1, Seen::Values(Shape::BigInt));
     }
 }

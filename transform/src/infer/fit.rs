@@ -20,9 +20,42 @@ pub(super) fn values_fit(shape: &Shape, declared: &HiveType) -> bool {
         (_, H::String | H::Varchar(_) | H::Char(_)) => true,
         (Shape::Boolean, H::Boolean) | (Shape::Date, H::Date | H::Timestamp) | (Shape::Timestamp, H::Timestamp) => true,
         (Shape::BigInt, H::TinyInt | H::SmallInt | H::Int | H::BigInt) => true,
-        (Shape::BigInt | Shape::Double, H::Float | H::Double | H::Decimal(..)) => true,
+        (Shape::BigInt | Shape::Decimal | Shape::Double, H::Float | H::Double | H::Decimal(..)) => true,
         _ => false,
     }
+}
+
+/// The narrowest type that holds these values of a text format beside what a column of this type holds, if there is one. Text
+/// is not taken for wider than everything else: a query that computes with a column would fail on it.
+pub(super) fn wider_for_values(shape: &Shape, declared: &HiveType) -> Option<HiveType> {
+    use HiveType as H;
+    if values_fit(shape, declared) {
+        return Some(declared.clone());
+    }
+    Some(match (shape, declared) {
+        (Shape::Decimal, H::TinyInt | H::SmallInt | H::Int | H::BigInt) => H::Decimal(38, 0),
+        (Shape::Double, H::TinyInt | H::SmallInt | H::Int | H::BigInt) => H::Double,
+        (Shape::Timestamp, H::Date) => H::Timestamp,
+        (Shape::List(element), H::Array(declared)) => H::Array(Box::new(wider_for_values(element, declared)?)),
+        (Shape::Struct(fields), H::Map(key, declared)) => {
+            let mut wider = declared.as_ref().clone();
+            for (_, shape) in fields.iter() {
+                wider = wider_for_values(shape, &wider)?;
+            }
+            H::Map(key.clone(), Box::new(wider))
+        }
+        (Shape::Struct(fields), H::Struct(declared)) => {
+            let mut wider = declared.clone();
+            for (name, shape) in fields.clone().into_ordered() {
+                match wider.iter_mut().find(|(field, _)| *field == name) {
+                    Some((_, field)) => *field = wider_for_values(&shape, field)?,
+                    None => wider.push((name, shape.hive_type().ok()?)),
+                }
+            }
+            H::Struct(wider)
+        }
+        _ => return None,
+    })
 }
 
 /// Whether a column of the type `declared` can hold every value of the type `seen`.

@@ -1,54 +1,60 @@
-//! Schema inference of JSON: one object a line.
+//! Schema inference of JSON: objects one a line, over several lines, or in one array.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::lattice::Fields;
 use super::text::shape_of_time;
 use super::{Schema, Seen, Shape};
 use crate::code::Code;
 use crate::error::Error;
+use crate::source::{Cut, Elements, Layout, Splitter};
 
-/// The columns of a JSON object, in order of their first appearance. A line that cannot be read is a finding; it types nothing.
+/// The columns of a JSON object, in order of their first appearance. Lines that cannot be read type nothing; if
+/// they are most of all, that is a finding.
 ///
 /// `complete` is whether the sample ends where the object does.
 pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
-    let sample = sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample);
-    let end = if complete { sample.len() } else { sample.iter().rposition(|b| *b == b'\n').unwrap_or(0) };
     let mut schema = Schema::default();
     let mut columns = Fields::default();
     let mut doubled = BTreeSet::new();
-    for (index, line) in sample[..end].split(|b| *b == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
-        match serde_json::from_slice::<Shape>(line) {
-            Ok(Shape::Struct(fields)) => {
-                schema.has_rows = true;
-                let mut names = BTreeSet::new();
-                for (key, shape) in fields.into_ordered() {
-                    // As the reader does, which changes letters in place.
-                    let name = key.to_ascii_lowercase();
-                    if names.insert(name.clone()) {
-                        columns.add(name, shape);
-                    } else {
-                        doubled.insert(name);
+    let text = marked(sample);
+    let records = records(&text, complete);
+    let mut broken: Vec<Error> = Vec::new();
+    for (line, record) in &records {
+        // Several objects on a line are several rows.
+        for value in serde_json::Deserializer::from_slice(record).into_iter::<Shape>() {
+            match value {
+                Ok(Shape::Struct(fields)) => {
+                    schema.has_rows = true;
+                    let mut names = BTreeSet::new();
+                    for (key, shape) in fields.into_ordered() {
+                        // As the reader does, which changes letters in place.
+                        let name = key.to_ascii_lowercase();
+                        if names.insert(name.clone()) {
+                            columns.add(name, shape);
+                        } else {
+                            doubled.insert(name);
+                        }
                     }
                 }
+                Ok(_) => broken.push(broken_line(*line, "is not a JSON object")),
+                Err(error) => broken.push(broken_line(*line, "is not JSON").because(error)),
             }
-            // One finding for each object: where one line is broken, others often are.
-            _ if !schema.findings.is_empty() => {}
-            Ok(_) => schema.findings.push(broken_line(index, "is not a JSON object")),
-            Err(error) => schema.findings.push(broken_line(index, "is not JSON").because(error)),
         }
     }
-    if !complete && end == 0 {
+    // A few records that cannot be read are for those to decide who read them.
+    if broken.len() * 2 > records.len() {
+        schema.findings.extend(broken.into_iter().next());
+    }
+    if !complete && records.is_empty() && !text.bytes.trim_ascii().is_empty() {
         schema
             .findings
-            .push(Error::new(Code::BadObject, "the first line is too long").help("write one JSON object a line"));
+            .push(Error::new(Code::BadObject, "the first object is too long").help("write one JSON object a line"));
     }
     schema.findings.extend(doubled.iter().map(|name| two_spellings(name)));
     for (name, shape) in columns.into_ordered() {
@@ -69,8 +75,51 @@ fn two_spellings(name: &str) -> Error {
     Error::new(Code::ColumnMismatch, message).help("rename one of them")
 }
 
-fn broken_line(index: usize, what: &str) -> Error {
-    Error::new(Code::BadRecord, format!("line {} {what}", index + 1)).help("write one JSON object a line")
+fn broken_line(line: u64, what: &str) -> Error {
+    Error::new(Code::BadRecord, format!("line {line} {what}")).help("write one JSON object a line")
+}
+
+/// A text with the ends of its objects marked.
+struct Marked {
+    bytes: Bytes,
+    cut: Cut,
+}
+
+fn marked(sample: &[u8]) -> Marked {
+    let sample = sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample);
+    let layout = Layout::of(sample);
+    Marked {
+        bytes: Elements::new(layout).mark(Bytes::copy_from_slice(sample)),
+        cut: if layout == Layout::Lines { Cut::Lines } else { Cut::Elements },
+    }
+}
+
+/// The records with their lines, without the last one of an incomplete sample: it may be cut.
+fn records(text: &Marked, complete: bool) -> Vec<(u64, Vec<u8>)> {
+    let mut splitter = Splitter::new(text.cut);
+    let (mut rest, mut records) = (text.bytes.as_ref(), Vec::new());
+    while !rest.is_empty() {
+        let (taken, record) = splitter.take(rest);
+        rest = &rest[taken..];
+        records.extend(record);
+    }
+    if complete {
+        records.extend(splitter.rest());
+    }
+    records.retain(|(_, record)| !record.trim_ascii().is_empty());
+    records
+}
+
+/// Shows each value of a column, as JSON.
+pub(super) fn values(sample: &[u8], complete: bool, column: &str, mut look: impl FnMut(&str, &Shape)) {
+    for (_, record) in records(&marked(sample), complete) {
+        let fields = serde_json::from_slice::<serde_json::Map<String, Value>>(&record).unwrap_or_default();
+        let value = fields.into_iter().find(|(key, _)| key.to_ascii_lowercase() == column);
+        let text = value.map(|(_, value)| value.to_string());
+        if let Some((text, Ok(shape))) = text.as_ref().map(|text| (text, serde_json::from_str(text))) {
+            look(text, &shape);
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Shape {
@@ -197,19 +246,23 @@ mod tests {
     #[test]
     fn broken_lines_are_found() {
         let cases = [
-            ("{\"a\":1}\n{\"a\":\n{\"a\":2}", 2),
-            ("{\"a\":1}\n[1]\n", 2),
-            ("{\n  \"a\": 1\n}\n", 1),
-            ("[{\"a\":1}]", 1),
+            ("{\"a\":\n{\"a\":2\n{\"a\":3}", 1),
+            ("7\n[1]\n", 1),
+            ("\n{\n  \"a\": 1,\n", 2),
+            ("[\n7]", 2),
             ("{\"a\":1e400}", 1),
             ("{\"a\":NaN}", 1),
-            ("{\"a\":1}{\"a\":2}", 1),
         ];
         for (text, line) in cases {
             let schema = infer_json(text.as_bytes(), true);
             assert_eq!(schema.findings.len(), 1, "{text}");
             assert_eq!(schema.findings[0].code, Code::BadRecord, "{text}");
             assert!(schema.findings[0].message.starts_with(&format!("line {line} ")), "{:?}", schema.findings);
+        }
+        for text in
+            ["{\"a\":1}\n{\"a\":\n{\"a\":2}", "{\n  \"a\": 1\n}\n", "[{\"a\":1},\n{\"a\":2}]", "{\"a\":1}{\"a\":2}"]
+        {
+            assert_eq!(columns(text), ["a:bigint"], "{text}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(infer_json(deep.as_bytes(), true).findings[0].code, Code::BadRecord);

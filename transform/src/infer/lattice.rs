@@ -8,7 +8,7 @@ use crate::hive::HiveType;
 
 /// The narrowest type of some values.
 ///
-/// `Undecided` is below all others, `String` above; between them `BigInt < Double` and `Date < Timestamp`. Lists and structs
+/// `Undecided` is below all others, `String` above; between them `BigInt < Decimal < Double` and `Date < Timestamp`. Lists and structs
 /// join by their parts; any other mixture is a string.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) enum Shape {
@@ -19,6 +19,8 @@ pub(crate) enum Shape {
     Boolean,
     /// Integers of 64 bits.
     BigInt,
+    /// Integers of up to 38 digits.
+    Decimal,
     /// Numbers.
     Double,
     /// Days.
@@ -71,7 +73,8 @@ impl Shape {
                 Self::Struct(fields)
             }
             (a, b) if a == b => a,
-            (Self::BigInt, Self::Double) | (Self::Double, Self::BigInt) => Self::Double,
+            (Self::BigInt, Self::Decimal) | (Self::Decimal, Self::BigInt) => Self::Decimal,
+            (Self::BigInt | Self::Decimal, Self::Double) | (Self::Double, Self::BigInt | Self::Decimal) => Self::Double,
             (Self::Date, Self::Timestamp) | (Self::Timestamp, Self::Date) => Self::Timestamp,
             _ => Self::String,
         }
@@ -86,6 +89,7 @@ impl Shape {
             Self::Undecided | Self::String => HiveType::String,
             Self::Boolean => HiveType::Boolean,
             Self::BigInt => HiveType::BigInt,
+            Self::Decimal => HiveType::Decimal(38, 0),
             Self::Double => HiveType::Double,
             Self::Date => HiveType::Date,
             Self::Timestamp => HiveType::Timestamp,
@@ -117,6 +121,7 @@ mod tests {
             Shape::Undecided,
             Shape::Boolean,
             Shape::BigInt,
+            Shape::Decimal,
             Shape::Double,
             Shape::Date,
             Shape::Timestamp,

@@ -6,7 +6,7 @@ use super::lattice::Shape;
 
 /// The narrowest type of a field of a CSV record, or of a partition value.
 ///
-/// What would not come back as it was is a string: `007`, `+1`, an integer beyond 64 bits, a time in another zone than UTC.
+/// What would not come back as it was is a string: `007`, `+1`, an integer of more than 38 digits, a time in another zone than UTC.
 pub(crate) fn shape_of_text(text: &str) -> Shape {
     if text.is_empty() {
         return Shape::Undecided;
@@ -50,7 +50,10 @@ fn shape_of_number(text: &str) -> Option<Shape> {
         return None;
     }
     if fraction.is_none() && exponent.is_none() && text != "-0" {
-        return text.parse::<i64>().ok().map(|_| Shape::BigInt);
+        return match text.parse::<i64>() {
+            Ok(_) => Some(Shape::BigInt),
+            Err(_) => (unsigned.len() <= 38).then_some(Shape::Decimal),
+        };
     }
     text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|_| Shape::Double)
 }
@@ -122,12 +125,15 @@ mod tests {
         for text in ["0", "7", "-1", "1000000", "9223372036854775807", "-9223372036854775808"] {
             assert_eq!(shape_of_text(text), Shape::BigInt, "{text}");
         }
+        for text in ["9223372036854775808", "-9223372036854775809", "12345678901234567890123456789012345678"] {
+            assert_eq!(shape_of_text(text), Shape::Decimal, "{text}");
+        }
         for text in [
             "007",
             "00",
             "-01",
             "+1",
-            "9223372036854775808",
+            "123456789012345678901234567890123456789",
             "1 000",
             "1,000",
             "1_000",

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::table::{Column, Format, TableName};
+use crate::format::Format;
+use crate::table::{Column, TableName};
 
 const LOCATION: &str = "s3://b/logs/";
 

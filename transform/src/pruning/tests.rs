@@ -3,11 +3,11 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 
 use super::*;
+use crate::format::Format;
 use crate::plan::plan;
 use crate::plan::tests::{known, schema_of, transform};
 use crate::settings::Settings;
 use crate::source::fields;
-use crate::table::Format;
 
 /// A table of which nothing but the keys matters here.
 fn visits(parameters: &[(&str, &str)]) -> Table {

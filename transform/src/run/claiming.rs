@@ -23,10 +23,16 @@ impl Runner<'_> {
 
     /// The listing without arrivals of the driving table that no run has processed, but for the run's own: whoever processes
     /// one knows which partitions it has changed, which is needed when it comes again with other content.
+    ///
+    /// What a run has committed counts as processed, though it may not have ended: its rows may be visible by now, and must not be
+    /// left out of a partition that replaces them. If they are not, one of the two runs gives way and is done anew.
     pub(super) async fn processed(&self, intent: &Intent, own: &[Arriving], listing: Listing) -> Result<Listing> {
         let claims = self.ledger.claims().await?;
         let mut under_way = BTreeSet::new();
         for run_id in self.ledger.open_runs().await?.iter().filter(|run_id| **run_id != intent.run_id) {
+            if self.ledger.commit(run_id).await?.is_some() {
+                continue;
+            }
             for arriving in self.ledger.intent(run_id).await?.into_iter().flat_map(|other| other.inputs) {
                 if let Some((_, None)) = self.ledger.run_of(&arriving.claim_name()).await? {
                     under_way.insert(ArrivalId::of(&arriving.input));

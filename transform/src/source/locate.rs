@@ -1,11 +1,11 @@
-//! Finds the record that could not be read: the object is read once more, record by record, only when a run has failed.
+//! Finds what could not be read: the objects are read once more, only when a run has failed.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -14,21 +14,20 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuil
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::records::Splitter;
-use super::text::{RecordDecoder, TextReader, UNCLOSED, header_names, open, symbols};
+use super::careful::{Careful, plain};
+use super::text::TextReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::hive::HiveType;
+use crate::format::Format;
 use crate::inputs::Input;
 use crate::panic::unpanicked;
-use crate::table::{CsvOptions, Format};
 
 /// Records that are tried together before each is tried alone.
 const CHUNK: usize = 1024;
 
 /// The error for the first record of an object that the table's reader refuses.
 pub(super) async fn explain_failure(
-    reader: &TextReader,
+    reader: &Arc<TextReader>,
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
     failure: ArrowError,
@@ -37,146 +36,19 @@ pub(super) async fn explain_failure(
         Ok(Some(error)) | Err(error) => error,
         Ok(None) => Error::new(Code::BadRecord, plain(&failure)).in_object(&meta.location, None),
     }
-    .help("mend the object and upload it again")
+    .help("mend the object and upload it again, or have `@on_bad_record: quarantine` leave such records out")
 }
 
-async fn find(reader: &TextReader, store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Option<Error>> {
-    let mut input = open(store, meta, &reader.table.format).await?;
-    let csv = match &reader.table.format {
-        Format::Csv(options) => Some(options),
-        _ => None,
-    };
-    let mut splitter = Splitter::new(csv.map(symbols).transpose()?);
-    let mut search = Search { reader, csv, header: None, chunk: Vec::new(), object: meta.location.to_string() };
-    while let Some(mut bytes) = input.try_next().await? {
-        while !bytes.is_empty() {
-            let (taken, record) = splitter.take(&bytes);
-            bytes.advance(taken);
-            if let Some(record) = record
-                && let Some(error) = search.add(record)?
-            {
-                // Corrupt compression may only show at the end, and is the better reason.
-                while input.try_next().await?.is_some() {}
-                return Ok(Some(error));
-            }
+async fn find(reader: &Arc<TextReader>, store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Option<Error>> {
+    let mut careful = Careful::open(Arc::clone(reader), store, meta).await?;
+    while let Some(records) = careful.next(CHUNK).await? {
+        if let Some(bad) = careful.sift(records)?.bad.into_iter().next() {
+            // Corrupt compression may only show at the end, and is the better reason.
+            while careful.next(CHUNK).await?.is_some() {}
+            return Ok(Some(Error::new(Code::BadRecord, bad.reason).in_object(&meta.location, Some(bad.line))));
         }
     }
-    if let Some(record) = splitter.rest()
-        && let Some(error) = search.add(record)?
-    {
-        return Ok(Some(error));
-    }
-    search.check()
-}
-
-struct Search<'a> {
-    reader: &'a TextReader,
-    csv: Option<&'a CsvOptions>,
-    header: Option<Vec<String>>,
-    chunk: Vec<(u64, Vec<u8>)>,
-    object: String,
-}
-
-impl Search<'_> {
-    fn add(&mut self, record: (u64, Vec<u8>)) -> Result<Option<Error>> {
-        if let (Some(options), None) = (self.csv, &self.header) {
-            self.header = header_names(&record.1, options)?;
-            return Ok(None);
-        }
-        self.chunk.push(record);
-        if self.chunk.len() < CHUNK { Ok(None) } else { self.check() }
-    }
-
-    fn decoder(&self) -> Result<RecordDecoder> {
-        match (self.csv, &self.header) {
-            (Some(options), Some(header)) => self.reader.csv_decoder(header, options),
-            _ => self.reader.json_decoder(),
-        }
-    }
-
-    /// The first bad record of the chunk, which is emptied.
-    fn check(&mut self) -> Result<Option<Error>> {
-        let chunk = std::mem::take(&mut self.chunk);
-        let together: Vec<u8> = chunk.iter().flat_map(|(_, record)| record.iter().copied()).collect();
-        if decode(self.decoder()?, &together).is_ok() {
-            return Ok(None);
-        }
-        for (line, record) in chunk {
-            if let Err(failure) = decode(self.decoder()?, &record) {
-                let message = self.explain(&record, &failure)?;
-                return Ok(Some(Error::new(Code::BadRecord, message).in_object(&self.object, Some(line))));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What is wrong with a record, in the words of its columns.
-    fn explain(&self, record: &[u8], failure: &ArrowError) -> Result<String> {
-        let (Some(options), Some(header)) = (self.csv, &self.header) else {
-            return Ok(plain(failure));
-        };
-        let mut splitter = Splitter::new(Some(symbols(options)?));
-        splitter.take(record);
-        if splitter.in_quotes() {
-            return Ok(UNCLOSED.to_owned());
-        }
-        let Some(fields) = csv_fields(record, options) else {
-            return Ok("the record is not UTF-8 text".to_owned());
-        };
-        if fields.len() != header.len() {
-            return Ok(format!("the record has {} fields, the header has {}", fields.len(), header.len()));
-        }
-        for field in self.reader.wanted.fields() {
-            let only = TextReader {
-                table: Arc::clone(&self.reader.table),
-                wanted: SchemaRef::new(Schema::new(vec![field.as_ref().clone()])),
-                batch_size: 1,
-            };
-            if decode(only.csv_decoder(header, options)?, record).is_err()
-                && let Some(index) = header.iter().position(|name| name == field.name())
-            {
-                let value: String = fields[index].chars().take(80).collect();
-                let hive_type = HiveType::of(field.data_type())?;
-                return Ok(format!("column `{}`: `{value}` is not a {hive_type}", field.name()));
-            }
-        }
-        Ok(plain(failure))
-    }
-}
-
-/// Decodes bytes to their end, as if they were an object's.
-fn decode(mut decoder: RecordDecoder, mut bytes: &[u8]) -> Result<(), ArrowError> {
-    loop {
-        let taken = decoder.decode(bytes)?;
-        bytes = &bytes[taken..];
-        if bytes.is_empty() {
-            decoder.end()?;
-        }
-        let batch = decoder.flush()?;
-        if bytes.is_empty() && batch.is_none() {
-            return Ok(());
-        }
-    }
-}
-
-/// The fields of one CSV record; `None` for a blank line or bytes that are not UTF-8.
-pub(crate) fn csv_fields(record: &[u8], options: &CsvOptions) -> Option<Vec<String>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .delimiter(options.delimiter as u8)
-        .quote(options.quote as u8)
-        .flexible(true)
-        .from_reader(record);
-    let fields = reader.records().next()?.ok()?;
-    Some(fields.iter().map(str::to_owned).collect())
-}
-
-/// A decoder's message without the names of libraries.
-fn plain(failure: &ArrowError) -> String {
-    let text = failure.to_string();
-    let text = text.strip_prefix("Json error: ").or_else(|| text.strip_prefix("Csv error: ")).unwrap_or(&text);
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_lowercase().chain(characters.take(300)).collect()).unwrap_or_default()
+    Ok(None)
 }
 
 /// The first of the inputs' Parquet objects that cannot be read as its table declares, with the reason.

@@ -56,13 +56,13 @@ fn undo(error: io::Error, object: &str, codec: Codec) -> Error {
         .in_object(object, None)
 }
 
-/// Cuts a stream of bytes into records: lines, but for line breaks inside quotes.
+/// Cuts a stream of bytes into records.
 ///
 /// Quotes and line ends mean what they mean to the CSV decoder: a quote opens only at the start of a field, and a carriage
 /// return alone ends a line as well.
 #[derive(Debug)]
 pub(crate) struct Splitter {
-    csv: Option<Symbols>,
+    cut: Cut,
     place: Place,
     after_return: bool,
     line: u64,
@@ -70,27 +70,49 @@ pub(crate) struct Splitter {
     record: Vec<u8>,
 }
 
+/// Where records end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cut {
+    /// With a line, unless the line break lies inside quotes.
+    Csv(Symbols),
+    /// With `\n`.
+    Lines,
+    /// Where [`Elements`](super::elements::Elements) says.
+    Elements,
+}
+
 /// The symbols of CSV that matter for where a record ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Symbols {
     pub(crate) delimiter: u8,
     pub(crate) quote: u8,
+    pub(crate) escape: Option<u8>,
+    pub(crate) comment: Option<u8>,
 }
 
-/// Where in a field of CSV the splitter is.
+/// Where in a record of CSV the splitter is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Start,
+    RecordStart,
+    FieldStart,
     Inside,
     Quoted,
+    /// After an escape inside quotes.
+    Escaped,
     /// After a quote inside quotes: it is the closing one, or the first of a doubled one.
     AfterQuote,
+    Comment,
+}
+
+impl Place {
+    fn is_quoted(self) -> bool {
+        matches!(self, Self::Quoted | Self::Escaped)
+    }
 }
 
 impl Splitter {
-    /// `csv` for formats in which quotes protect line breaks; otherwise only `\n` ends a record.
-    pub(crate) fn new(csv: Option<Symbols>) -> Self {
-        Self { csv, place: Place::Start, after_return: false, line: 1, record_line: 1, record: Vec::new() }
+    pub(crate) fn new(cut: Cut) -> Self {
+        Self { cut, place: Place::RecordStart, after_return: false, line: 1, record_line: 1, record: Vec::new() }
     }
 
     /// Takes bytes up to the end of a record. Returns how many were taken, and the record with its line if it is complete.
@@ -102,36 +124,33 @@ impl Splitter {
                 self.record.extend_from_slice(&bytes[..index]);
                 return (index, Some(self.cut()));
             }
-            let quoted = self.step(byte);
+            let (ends, is_csv) = match self.cut {
+                Cut::Csv(symbols) => {
+                    self.place = next(self.place, byte, symbols);
+                    (byte == b'\n' && !self.place.is_quoted(), true)
+                }
+                Cut::Lines => (byte == b'\n', false),
+                Cut::Elements => (byte == super::elements::END, false),
+            };
             if byte == b'\n' {
                 self.line += 1;
-                if !quoted {
-                    self.record.extend_from_slice(&bytes[..=index]);
-                    return (index + 1, Some(self.cut()));
-                }
             }
-            self.after_return = byte == b'\r' && !quoted && self.csv.is_some();
+            if ends {
+                self.record.extend_from_slice(&bytes[..=index]);
+                return (index + 1, Some(self.cut()));
+            }
+            if self.record_line < self.line && matches!(self.cut, Cut::Elements) && self.is_blank(&bytes[..=index]) {
+                self.record_line = self.line;
+            }
+            self.after_return = is_csv && byte == b'\r' && !self.place.is_quoted();
         }
         self.record.extend_from_slice(bytes);
         (bytes.len(), None)
     }
 
-    /// Goes on by one byte; whether it lies inside quotes.
-    fn step(&mut self, byte: u8) -> bool {
-        let Some(Symbols { delimiter, quote }) = self.csv else { return false };
-        self.place = match self.place {
-            Place::Quoted if byte == quote => Place::AfterQuote,
-            Place::Quoted => Place::Quoted,
-            Place::Start | Place::AfterQuote if byte == quote => Place::Quoted,
-            _ if byte == delimiter => Place::Start,
-            _ => Place::Inside,
-        };
-        self.place == Place::Quoted
-    }
-
     /// Whether the bytes so far end inside quotes.
     pub(crate) fn in_quotes(&self) -> bool {
-        self.place == Place::Quoted
+        self.place.is_quoted()
     }
 
     /// What is left at the end of the object.
@@ -139,10 +158,30 @@ impl Splitter {
         if self.record.is_empty() { None } else { Some(self.cut()) }
     }
 
+    fn is_blank(&self, more: &[u8]) -> bool {
+        more.last().is_some_and(|byte| *byte == b'\n')
+            && more.trim_ascii().is_empty()
+            && self.record.trim_ascii().is_empty()
+    }
+
     fn cut(&mut self) -> (u64, Vec<u8>) {
-        self.place = Place::Start;
+        self.place = Place::RecordStart;
         let line = std::mem::replace(&mut self.record_line, self.line);
         (line, std::mem::take(&mut self.record))
+    }
+}
+
+/// The place after a byte of CSV.
+fn next(place: Place, byte: u8, symbols: Symbols) -> Place {
+    match place {
+        Place::Quoted if byte == symbols.quote => Place::AfterQuote,
+        Place::Quoted if Some(byte) == symbols.escape => Place::Escaped,
+        Place::Quoted | Place::Escaped => Place::Quoted,
+        Place::RecordStart if Some(byte) == symbols.comment => Place::Comment,
+        Place::Comment => Place::Comment,
+        Place::RecordStart | Place::FieldStart | Place::AfterQuote if byte == symbols.quote => Place::Quoted,
+        _ if byte == symbols.delimiter => Place::FieldStart,
+        _ => Place::Inside,
     }
 }
 
@@ -150,10 +189,12 @@ impl Splitter {
 mod tests {
     use super::*;
 
+    const SYMBOLS: Symbols = Symbols { delimiter: b',', quote: b'"', escape: Some(b'\\'), comment: Some(b'#') };
+
     /// The records of a text with their lines, however it is cut into pieces.
     fn records(text: &str) -> Vec<(u64, String)> {
         let split = |size: usize| {
-            let mut splitter = Splitter::new(Some(Symbols { delimiter: b',', quote: b'"' }));
+            let mut splitter = Splitter::new(Cut::Csv(SYMBOLS));
             let mut records = Vec::new();
             for mut piece in text.as_bytes().chunks(size) {
                 while !piece.is_empty() {
@@ -192,5 +233,24 @@ mod tests {
         assert_eq!(records("\"a\" \"b\nc"), expected(&[(1, "\"a\" \"b\n"), (2, "c")]));
         assert_eq!(records("a,\"b\nc\nd"), expected(&[(1, "a,\"b\nc\nd")]));
         assert_eq!(records("\"a\r\nb\"\r\nc"), expected(&[(1, "\"a\r\nb\"\r\n"), (3, "c")]));
+    }
+
+    #[test]
+    fn comments_and_escaped_quotes() {
+        assert_eq!(records("a\n# \"x\nb"), expected(&[(1, "a\n"), (2, "# \"x\n"), (3, "b")]));
+        assert_eq!(records("\"a\\\"\nb\"\nc"), expected(&[(1, "\"a\\\"\nb\"\n"), (3, "c")]));
+        assert_eq!(records("x,#\"\ny"), expected(&[(1, "x,#\"\n"), (2, "y")]));
+    }
+
+    #[test]
+    fn elements_begin_where_their_first_line_is() {
+        let mut splitter = Splitter::new(Cut::Elements);
+        let (mut rest, mut found) = (&b"\n\n{\n}\t\n {}\t{}\n\t\n"[..], Vec::new());
+        while !rest.is_empty() {
+            let (taken, record) = splitter.take(rest);
+            rest = &rest[taken..];
+            found.extend(record.map(|(line, _)| line));
+        }
+        assert_eq!(found, [3, 5, 5]);
     }
 }

@@ -19,7 +19,7 @@ use crate::table::Table;
 pub async fn read_text(store: Arc<dyn ObjectStore>, object: &Path, table: Arc<Table>) -> Result<usize> {
     let meta = store.head(object).await.map_err(|error| storage(object.as_ref(), error))?;
     let wanted = Arc::new(Schema::new(super::fields(&table.columns)));
-    let reader = Arc::new(TextReader { table, wanted, batch_size: 8192 });
+    let reader = Arc::new(TextReader { table, wanted, batch_size: 8192, rejects: None });
     let batches = reader.read(store, meta).await?;
     batches.try_fold(0, |rows, batch| async move { Ok(rows + batch.num_rows()) }).await
 }

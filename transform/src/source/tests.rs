@@ -16,9 +16,10 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::*;
 use crate::catalog::{Catalog, EmbeddedCatalog};
 use crate::failure::of_execution;
+use crate::format::CsvOptions;
 use crate::pinned::PinnedStore;
 use crate::store::{Bucket, DataRoot};
-use crate::table::{CsvOptions, Partition, TableName};
+use crate::table::{Partition, TableName};
 
 /// A table `raw.t` over the given objects (keys below `raw/t/`), and SQL over it.
 struct World {

@@ -75,7 +75,7 @@ fn a_csv_table_of_a_crawler() {
         ("recordCount", "12"),
     ];
     let table = read(&glue(LAZY, &[("field.delim", ",")], TEXT, &written));
-    assert_eq!(table.format, Format::Csv(CsvOptions::default()));
+    assert_eq!(table.format, Format::Csv(CsvOptions { null: Some("\\N".to_owned()), ..CsvOptions::default() }));
     assert_eq!(table.location, "s3://landing/shop/orders/", "with a slash at the end");
     assert_eq!(table.version.as_deref(), Some("3"));
     let columns: Vec<String> =
@@ -113,7 +113,7 @@ fn a_json_table_of_terraform() {
 #[test]
 fn the_ways_to_say_what_delimits_csv() {
     let options = |serde, parameters: &[(&str, &str)]| match read(&glue(serde, parameters, TEXT, &[HEADER])).format {
-        Format::Csv(options) => (options.delimiter, options.quote),
+        Format::Csv(options) => (options.delimiter, options.quote.expect("quotes")),
         other => panic!("{other}"),
     };
     assert_eq!(options(LAZY, &[]), ('\u{1}', '"'), "Hive's default");
@@ -128,15 +128,50 @@ fn the_ways_to_say_what_delimits_csv() {
 
 #[test]
 fn the_header_line_may_be_declared_in_any_place() {
+    let lines = |written: &types::Table| match read(written).format {
+        Format::Csv(options) => (options.header_lines, options.has_names()),
+        other => panic!("{other}"),
+    };
     let mut written = glue(OPEN_CSV, &[HEADER], TEXT, &[]);
-    assert!(table(&name(), &written).is_ok());
+    assert_eq!(lines(&written), (1, true));
     written.storage_descriptor.as_mut().unwrap().serde_info.as_mut().unwrap().parameters = None;
-    refused(
-        &written,
-        "its parameter `skip.header.line.count` is missing, but CSV columns are found by the names in a header line",
-    );
+    assert_eq!(lines(&written), (0, false), "fields in the order of the columns");
     written.storage_descriptor.as_mut().unwrap().parameters = map(&[HEADER]);
-    assert!(table(&name(), &written).is_ok());
+    assert_eq!(lines(&written), (1, true));
+    assert_eq!(lines(&glue(LAZY, &[], TEXT, &[("skip.header.line.count", "3")])), (3, true));
+    assert_eq!(lines(&glue(LAZY, &[], TEXT, &[HEADER, ("unglue.columns", "position")])), (1, false));
+}
+
+#[test]
+fn what_text_serdes_declare() {
+    let options = |serde, parameters: &[(&str, &str)]| match read(&glue(serde, parameters, TEXT, &[])).format {
+        Format::Csv(options) => options,
+        other => panic!("{other}"),
+    };
+    let usual = CsvOptions { header_lines: 0, ..CsvOptions::default() };
+    let hive = CsvOptions { delimiter: ',', null: Some("\\N".to_owned()), ..usual.clone() };
+    let comma = ("field.delim", ",");
+    assert_eq!(options(LAZY, &[comma]), hive, "Hive's NULL");
+    assert_eq!(options(LAZY, &[comma, ("serialization.null.format", "")]), usual);
+    let null = Some("NULL".to_owned());
+    assert_eq!(options(LAZY, &[comma, ("serialization.null.format", "NULL")]).null, null);
+    assert_eq!(options(OPEN_CSV, &[("serialization.null.format", "NULL")]).null, null);
+    assert_eq!(options(OPEN_CSV, &[]), usual, "its default for escapes is passed over");
+    assert_eq!(options(OPEN_CSV, &[("escapeChar", "\\")]).escape, Some('\\'));
+    let escaped = CsvOptions { quote: None, escape: Some('\\'), ..hive.clone() };
+    assert_eq!(options(LAZY, &[comma, ("escape.delim", "\\")]), escaped);
+    assert_eq!(options(LAZY, &[comma, ("quoteChar", "")]).quote, None);
+    assert_eq!(options(LAZY, &[comma, ("serialization.encoding", "latin1")]).encoding.as_deref(), Some("latin1"));
+    assert_eq!(options(LAZY, &[comma, ("serialization.encoding", "UTF-8")]).encoding, None);
+    assert_eq!(options(OPEN_CSV, &[("unglue.comment", "#")]).comment, Some('#'));
+}
+
+#[test]
+fn avro_of_a_crawler() {
+    let avro = format!("{HIVE}.serde2.avro.AvroSerDe");
+    let input = format!("{HIVE}.ql.io.avro.AvroContainerInputFormat");
+    let written = glue(&avro, &[("avro.schema.literal", "{}")], &input, &[("compressionType", "null")]);
+    assert_eq!(read(&written).format, Format::Avro);
 }
 
 #[test]
@@ -152,12 +187,11 @@ fn encodings_that_are_not_known() {
     );
     let csv = |parameter: (&str, &str)| glue(LAZY, &[parameter], TEXT, &[HEADER]);
     refused(&csv(("line.delim", "\u{2}")), "its parameter `line.delim` is `\\u{2}`");
-    refused(&csv(("serialization.null.format", "NULL")), "its parameter `serialization.null.format` is `NULL`");
-    refused(&csv(("serialization.encoding", "latin1")), "its parameter `serialization.encoding` is `latin1`");
     refused(&csv(("skip.footer.line.count", "1")), "its parameter `skip.footer.line.count` is `1`");
     refused(&csv(("quoteChar", "''")), "its parameter `quoteChar` is `\\'\\'`, which is not one character");
-    let two = glue(LAZY, &[], TEXT, &[("skip.header.line.count", "2")]);
-    refused(&two, "its parameter `skip.header.line.count` is `2`");
+    refused(&csv(("unglue.columns", "both")), "its parameter `unglue.columns` is `both`");
+    let many = glue(LAZY, &[], TEXT, &[("skip.header.line.count", "some")]);
+    refused(&many, "its parameter `skip.header.line.count` is `some`");
 }
 
 #[test]

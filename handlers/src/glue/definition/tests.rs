@@ -85,7 +85,7 @@ fn every_type_and_format_is_read_back() {
         "map<string,double>",
         "struct<a:int,b:array<struct<c:date>>>",
     ];
-    let options = |delimiter, quote| Format::Csv(CsvOptions { delimiter, quote });
+    let options = |delimiter, quote| Format::Csv(CsvOptions { delimiter, quote: Some(quote), ..CsvOptions::default() });
     let formats = [
         Format::Parquet,
         Format::Json,
@@ -130,7 +130,11 @@ fn a_new_table_is_one_that_athena_reads() {
     assert_eq!(parameter(&csv, "skip.header.line.count"), Some("1"));
     let (lazy, open) =
         ("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", "org.apache.hadoop.hive.serde2.OpenCSVSerde");
-    assert_eq!(serde(&csv), (lazy, vec![("field.delim", ","), ("serialization.format", ",")]), "for the bigint");
+    assert_eq!(
+        serde(&csv),
+        (lazy, vec![("field.delim", ","), ("serialization.format", ","), ("serialization.null.format", "")]),
+        "for the bigint"
+    );
     let mut texts = orders(Format::Csv(CsvOptions::default()));
     texts.columns.remove(0);
     assert_eq!(serde(&created(&texts)), (open, vec![("quoteChar", "\""), ("separatorChar", ",")]));
@@ -140,7 +144,7 @@ const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
 
 #[test]
 fn what_unglue_does_not_know_survives() {
-    let wanted = orders(Format::Csv(CsvOptions { delimiter: ';', quote: '"' }));
+    let wanted = orders(Format::Csv(CsvOptions { delimiter: ';', ..CsvOptions::default() }));
     let mut present = created(&wanted);
     present.owner = Some("data team".to_owned());
     present.retention = 7;
@@ -155,8 +159,8 @@ fn what_unglue_does_not_know_survives() {
     known.bucket_columns = Some(vec!["id".to_owned()]);
     known.sort_columns = Some(vec![Order::builder().column("id").sort_order(1).build().unwrap()]);
     known.parameters = Some(HashMap::from([("skip.header.line.count".to_owned(), "1".to_owned())]));
-    let by_hand =
-        HashMap::from([("field.delim".to_owned(), ";".to_owned()), ("escape.delim".to_owned(), "\\".to_owned())]);
+    let by_hand = [("field.delim", ";"), ("serialization.null.format", ""), ("mapkey.delim", ":")];
+    let by_hand = by_hand.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     known.serde_info = Some(SerDeInfo::builder().name("mine").set_parameters(Some(by_hand)).build());
     known.serde_info.as_mut().unwrap().serialization_library =
         Some("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe".to_owned());

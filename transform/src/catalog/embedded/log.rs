@@ -49,7 +49,7 @@ struct Checkpoint {
 #[derive(Debug)]
 pub(super) enum Change {
     /// The table's definition.
-    Table(Table),
+    Table(Box<Table>),
     /// Partitions added or replaced, and partitions removed.
     Partitions { put: Vec<Partition>, drop: Vec<Values> },
 }
@@ -116,7 +116,7 @@ impl State {
     pub(super) fn next(&self, change: Change) -> Entry {
         let mut entry = Entry { format: FORMAT, ..Entry::default() };
         match change {
-            Change::Table(table) => entry.table = Some(table),
+            Change::Table(table) => entry.table = Some(*table),
             Change::Partitions { put, drop } => (entry.put, entry.drop) = (put, drop),
         }
         if (self.last + 1).is_multiple_of(CHECKPOINT_EVERY) {

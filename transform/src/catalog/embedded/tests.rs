@@ -8,8 +8,9 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::*;
 use crate::catalog::contract::contract;
+use crate::format::Format;
 use crate::store::Bucket;
-use crate::table::{Column, Format};
+use crate::table::Column;
 
 fn root(store: Arc<dyn ObjectStore>, base: &str, prefix: &str) -> DataRoot {
     DataRoot::new(Bucket { base: base.to_owned(), store, multipart: None }, Path::parse(prefix).unwrap())

@@ -130,12 +130,20 @@ async fn objects_that_cannot_be_read_are_left_out() {
     let good = b"a,b\n1,2\n";
     let mut cut = gzip(&b"a,b\n1,x\n".repeat(100));
     cut.truncate(cut.len() / 2);
-    let bad: [(&str, &[u8], Code); 7] = [
+    // What they are is told by their content.
+    for (file, content) in [
+        ("plain.csv.gz", &good[..]),
+        ("packed.csv", &gzip(good)),
+        ("utf16.csv", b"\xFF\xFEa\0,\0b\0\n\x001\0,\x002\0\n\0"),
+        ("without_suffix", good),
+    ] {
+        let place = Place::with(&[("raw/t/good.csv", good), (&format!("raw/t/{file}"), content)]).await;
+        assert_eq!(described(&place.discover_one().await.columns_added), ["a:bigint", "b:bigint"], "{file}");
+    }
+    let bad: [(&str, &[u8], Code); 5] = [
         ("cut.csv.gz", &cut, Code::BadObject),
-        ("plain.csv.gz", good, Code::BadObject),
-        ("packed.csv", &gzip(good), Code::BadObject),
         ("latin1.csv", b"a,b\n1,caf\xE9\n", Code::BadObject),
-        ("utf16.csv", b"\xFF\xFEa\0,\0b\0", Code::BadObject),
+        ("nul.csv", b"a,b\n1,\x00\n", Code::BadObject),
         ("blank.csv", b"a,\n1,2\n", Code::ColumnMismatch),
         ("twice.csv", b"a,A\n1,2\n", Code::ColumnMismatch),
     ];
@@ -155,7 +163,9 @@ async fn objects_that_cannot_be_read_are_left_out() {
 
 #[tokio::test]
 async fn json_findings_name_the_object() {
-    let place = Place::with(&[("raw/t/a.json", b"{\"a\":1,\"o\":{},\"p q\":{\"x y\":1},\"ok\":[1]}\n{\"a\":\n")]).await;
+    let place =
+        Place::with(&[("raw/t/a.json", b"{\"a\":1,\"o\":{},\"p q\":{\"x y\":1},\"ok\":[1]}\n{\"a\":\n{\"a\":\n")])
+            .await;
     let (change, codes) = place.findings().await;
     assert_eq!(codes, [Code::BadRecord, Code::UnsupportedType, Code::UnsupportedType]);
     assert!(change.findings[0].message.contains("line 2"), "{}", change.findings[0]);

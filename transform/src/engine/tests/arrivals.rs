@@ -1,6 +1,6 @@
 //! Arrivals by name, as the handlers bring them: what was not asked for is left alone, and what cannot be read holds nothing up.
 
-use super::faults::Fault;
+use super::faults::{Dice, Fault};
 use super::*;
 
 const ONE: (&str, &str) = ("raw/t/1.csv", "id,at,amount\n1,2026-11-01,1\n");
@@ -186,6 +186,49 @@ async fn whatever_fails_a_message_that_comes_again_ends_its_runs_and_they_are_to
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Stories of workers that get their messages once: of those that make a table or its partitions anew, and of the others.
+const SEEDS_ANEW: u64 = 120;
+const SEEDS: u64 = 30;
+
+/// Each message is delivered until it was taken, and then never again: nothing else brings a table up to date. Of two workers that
+/// make a table anew, the one that knows less must not have the last word.
+#[tokio::test]
+async fn each_arrival_once_is_enough_however_many_workers_there_are() {
+    for (sql, seeds) in [(TOTAL, SEEDS_ANEW), (BY_DAY, SEEDS_ANEW), (PLAIN, SEEDS), (MERGE, SEEDS)] {
+        for seed in 0..seeds {
+            let mut dice = Dice::new(seed);
+            let world = world(sql).await;
+            let before = world.rows("rows").await.len();
+            let workers: Vec<World> = (1..=3).map(|number| world.process(number)).collect();
+            let mut tasks = Vec::new();
+            for (number, worker) in workers.iter().enumerate() {
+                worker.faults.pace(dice.split());
+                let pause = dice.below(400);
+                tasks.push(async move {
+                    for _ in 0..pause {
+                        tokio::task::yield_now().await;
+                    }
+                    let object = format!("raw/t/{}.csv", 10 + number);
+                    worker.upload(&object, &format!("id,at,amount\n{},2026-11-01,1\n", 10 + number)).await;
+                    let mut again = false;
+                    while told(worker.delivered(&[&object], again).await).iter().any(|told| told.contains(" in ")) {
+                        again = true;
+                    }
+                });
+            }
+            futures::future::join_all(tasks).await;
+            let rows = world.rows("rows").await;
+            let context = format!("{sql}, seed {seed}: {rows:?}");
+            match sql {
+                TOTAL => assert_eq!(rows, [format!("{}", 4 + workers.len())], "{context}"),
+                BY_DAY => assert!(rows.iter().any(|row| row.starts_with("4|")), "{context}"),
+                _ => assert_eq!(rows.len(), before + workers.len(), "{context}"),
+            }
+            assert!(world.open_runs("rows").await.is_empty(), "{context}");
         }
     }
 }

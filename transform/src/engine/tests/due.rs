@@ -5,9 +5,10 @@ use object_store::ObjectStoreExt;
 use super::*;
 use crate::arrival::{ArrivalId, ClaimName};
 use crate::due::{self, Due, Sought};
+use crate::format::{CsvOptions, Format};
 use crate::record::Done;
 use crate::settings::WriteMode;
-use crate::table::{Column, CsvOptions, Format, Table};
+use crate::table::{Column, Table};
 
 fn with(world: &mut World, sql: &str) {
     world.sql = [("sql/out/rows.sql".to_owned(), sql.to_owned())].into();

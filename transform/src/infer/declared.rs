@@ -1,4 +1,4 @@
-//! The schema of Parquet objects, as their footers declare it.
+//! The schema of Parquet, Avro and ORC objects, as they declare it themselves.
 
 use arrow::datatypes::Schema as ArrowSchema;
 
@@ -7,8 +7,8 @@ use crate::code::Code;
 use crate::error::Error;
 use crate::hive::HiveType;
 
-/// The columns of a Parquet object. A column of a type that Hive does not know is a finding and left out.
-pub(crate) fn infer_parquet(arrow: &ArrowSchema, rows: i64) -> Schema {
+/// The columns of an object that declares them. A column of a type that Hive does not know is a finding and left out.
+pub(crate) fn infer_declared(arrow: &ArrowSchema, rows: i64) -> Schema {
     let mut schema = Schema { has_rows: rows > 0, ..Schema::default() };
     for field in arrow.fields() {
         let name = field.name().to_lowercase();
@@ -47,7 +47,7 @@ mod tests {
             Field::new("span", DataType::Time64(TimeUnit::Microsecond), true),
             Field::new("ID", DataType::Utf8, true),
         ]);
-        let schema = infer_parquet(&arrow, 1);
+        let schema = infer_declared(&arrow, 1);
         assert_eq!(
             schema.columns,
             [
@@ -58,6 +58,6 @@ mod tests {
         let codes: Vec<_> = schema.findings.iter().map(|finding| finding.code).collect();
         assert_eq!(codes, [Code::UnsupportedType, Code::ColumnMismatch]);
         assert!(schema.has_rows);
-        assert!(!infer_parquet(&arrow, 0).has_rows);
+        assert!(!infer_declared(&arrow, 0).has_rows);
     }
 }

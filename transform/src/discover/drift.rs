@@ -1,0 +1,388 @@
+//! How the objects of a table differ from what the catalog declares, and what the table's policy makes of it.
+//!
+//! Nothing is ever taken away: columns are added at the end, types become wider, and what a column was called, or that somebody
+//! wrote a comment, stays.
+
+use super::columns::{ObjectSchema, Union, columns, schemas, union};
+use super::sample::{Content, Sample};
+use crate::code::Code;
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::hive::HiveType;
+use crate::infer::{Misfit, Seen, misfit};
+use crate::table::{Column, Table};
+
+/// Table parameter: what to do when objects differ from their table.
+const POLICY: &str = "unglue.schema_change";
+
+/// Table parameter: columns that had no value yet, so that their type is a guess; separated by commas.
+pub(super) const UNDECIDED: &str = "unglue.undecided";
+
+/// How objects differ from their table in one column.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ColumnChange {
+    /// The column.
+    pub column: String,
+    /// The difference.
+    pub kind: ColumnChangeKind,
+    /// Its type in the catalog before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<HiveType>,
+    /// The type that the objects show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<HiveType>,
+    /// A value that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<String>,
+    /// URL of the object that shows it.
+    pub object: String,
+    /// Whether the catalog changes for it.
+    pub applied: bool,
+}
+
+/// What a [`ColumnChange`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnChangeKind {
+    /// The table does not have the column.
+    Added,
+    /// The object does not have the column; it is read as NULL.
+    Missing,
+    /// The object has its columns in another order.
+    Reordered,
+    /// The object's values need a wider type.
+    Widened,
+    /// The object declares a narrower type, which the table's holds.
+    Narrowed,
+    /// The object's values cannot be read as the table declares.
+    Incompatible,
+    /// The column had no value before, and has its type from the first ones.
+    Decided,
+}
+
+impl ColumnChangeKind {
+    /// The word for it in messages of every kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Missing => "missing",
+            Self::Reordered => "reordered",
+            Self::Widened => "widened",
+            Self::Narrowed => "narrowed",
+            Self::Incompatible => "incompatible",
+            Self::Decided => "decided",
+        }
+    }
+}
+
+/// What a table's parameter allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Policy {
+    add: bool,
+    widen: bool,
+    /// What is not allowed sets the object aside.
+    refuses: Refuses,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refuses {
+    /// Only what cannot be read.
+    Misfits,
+    /// Any difference in columns or types.
+    Everything,
+    Nothing,
+}
+
+impl Policy {
+    /// # Errors
+    /// [`Code::UnsupportedTable`] for a word that is none.
+    fn of(table: &Table) -> Result<Self> {
+        let Some(text) = table.parameters.get(POLICY) else {
+            return Ok(Self { add: true, widen: true, refuses: Refuses::Misfits });
+        };
+        let mut policy = Self { add: false, widen: false, refuses: Refuses::Misfits };
+        for word in text.split([',', '+', ' ']).filter(|word| !word.is_empty()) {
+            match word.to_ascii_lowercase().as_str() {
+                "add" => policy.add = true,
+                "widen" => policy.widen = true,
+                "fail" => policy.refuses = Refuses::Everything,
+                "ignore" => policy.refuses = Refuses::Nothing,
+                _ => {
+                    let message = format!("the parameter `{POLICY}` of `{}` is `{text}`", table.name);
+                    return Err(Error::new(Code::UnsupportedTable, message)
+                        .help("use `add`, `widen`, both of them with a comma between, `fail` or `ignore`"));
+                }
+            }
+        }
+        Ok(policy)
+    }
+}
+
+/// What becomes of a table.
+#[derive(Debug, Default)]
+pub(super) struct Drift {
+    /// All differences, each with the first object that shows it.
+    pub(super) changes: Vec<ColumnChange>,
+    /// The columns at the end that are new.
+    pub(super) added: Vec<Column>,
+    /// The definition to put, if it changes.
+    pub(super) definition: Option<Table>,
+}
+
+/// What objects that arrived make of a table of the catalog. What does not fit it, and may not change it, is a finding.
+///
+/// # Errors
+/// [`Code::UnsupportedTable`] if its policy cannot be understood.
+pub(super) fn of_known_table(table: &Table, samples: &[Sample], findings: &mut Vec<Error>) -> Result<Drift> {
+    let policy = Policy::of(table)?;
+    let mut schemas = schemas(&table.format, &table.columns, samples, findings);
+    schemas.retain(|schema| match names_nothing(table, schema) {
+        Some(error) => {
+            findings.push(error.in_object(&schema.sample.url, None));
+            false
+        }
+        None => true,
+    });
+    let mut drift = Drift::default();
+    let mut wanted = table.clone();
+    for schema in &schemas {
+        in_order(table, schema, &mut drift.changes);
+    }
+    let mut undecided: Vec<String> = undecided(table);
+    for column in &mut wanted.columns {
+        compare(table, column, &schemas, policy, &mut undecided, &mut drift.changes);
+    }
+    let mut new = union(schemas, findings);
+    new.retain(|found| !table.columns.iter().any(|column| column.name == found.name));
+    add(table, new, policy, &mut undecided, &mut drift, findings);
+    wanted.columns.extend(drift.added.iter().cloned());
+    remember(&mut wanted, &undecided);
+    findings.extend(drift.changes.iter().filter(|change| policy.refuses(change)).map(|change| refusal(table, change)));
+    if wanted != *table {
+        drift.definition = Some(wanted);
+    }
+    Ok(drift)
+}
+
+/// Keeps in a table's parameters which columns had no value yet.
+pub(super) fn remember(table: &mut Table, undecided: &[String]) {
+    if undecided.is_empty() {
+        table.parameters.remove(UNDECIDED);
+    } else {
+        table.parameters.insert(UNDECIDED.to_owned(), undecided.join(","));
+    }
+}
+
+fn undecided(table: &Table) -> Vec<String> {
+    let written = table.parameters.get(UNDECIDED).map(String::as_str).unwrap_or_default();
+    written.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Why an object is none of the table's: none of its columns is.
+fn names_nothing(table: &Table, schema: &ObjectSchema<'_>) -> Option<Error> {
+    // Keys of JSON may all be missing, and without a header the fields have the table's names.
+    let may_be = match &table.format {
+        Format::Json => true,
+        Format::Csv(options) => !options.has_names(),
+        _ => false,
+    };
+    let knows = |(name, _): &(String, Seen)| table.columns.iter().any(|column| column.name == *name);
+    if may_be || schema.columns.is_empty() || schema.columns.iter().any(knows) {
+        return None;
+    }
+    // A header without any known column is more likely a row of data than a set of new columns, and another object without one
+    // belongs to another table.
+    let (message, help) = match table.format {
+        Format::Csv(_) => {
+            ("the header names no column of the table", "the first line of the object must name the columns")
+        }
+        _ => ("the object has none of the table's columns", "move it to the table that it belongs to"),
+    };
+    Some(Error::new(Code::ColumnMismatch, message).help(help))
+}
+
+/// Columns that an object lacks or has in another order.
+fn in_order(table: &Table, schema: &ObjectSchema<'_>, changes: &mut Vec<ColumnChange>) {
+    let has_order = match &table.format {
+        Format::Json => false,
+        Format::Csv(options) => options.has_names(),
+        _ => true,
+    };
+    if !has_order || schema.columns.is_empty() {
+        return;
+    }
+    let mut tell = |column: &Column, kind| {
+        if !changes.iter().any(|change| change.column == column.name && change.kind == kind) {
+            changes.push(ColumnChange {
+                column: column.name.clone(),
+                kind,
+                old: Some(column.hive_type.clone()),
+                new: None,
+                sample: None,
+                object: schema.sample.url.clone(),
+                applied: false,
+            });
+        }
+    };
+    let place = |column: &Column| schema.columns.iter().position(|(name, _)| *name == column.name);
+    let mut furthest = None;
+    for column in &table.columns {
+        match place(column) {
+            None => tell(column, ColumnChangeKind::Missing),
+            place if place < furthest => tell(column, ColumnChangeKind::Reordered),
+            place => furthest = place,
+        }
+    }
+}
+
+/// How objects differ from a column, whose type may become wider.
+fn compare(
+    table: &Table,
+    column: &mut Column,
+    schemas: &[ObjectSchema<'_>],
+    policy: Policy,
+    undecided: &mut Vec<String>,
+    changes: &mut Vec<ColumnChange>,
+) {
+    let old = column.hive_type.clone();
+    let seen = || {
+        schemas.iter().filter_map(|schema| {
+            let (_, seen) = schema.columns.iter().find(|(name, _)| *name == column.name)?;
+            Some((schema.sample, seen))
+        })
+    };
+    let change = |sample: &Sample, kind, new, value, applied| ColumnChange {
+        column: column.name.clone(),
+        kind,
+        old: Some(old.clone()),
+        new,
+        sample: value,
+        object: sample.url.clone(),
+        applied,
+    };
+    if undecided.contains(&column.name)
+        && let Some((sample, _)) = seen().find(|(_, seen)| !seen.is_undecided())
+    {
+        undecided.retain(|name| *name != column.name);
+        let all = seen().map(|(_, seen)| seen.clone()).reduce(|a, b| a.join(&b).unwrap_or(a));
+        // Whoever has changed the type by hand knows better.
+        if let (HiveType::String, Some(Ok(decided))) = (&old, all.map(|all| all.hive_type()))
+            && policy.widen
+            && decided != old
+        {
+            changes.push(change(sample, ColumnChangeKind::Decided, Some(decided.clone()), None, true));
+            column.hive_type = decided;
+            return;
+        }
+    }
+    let mut wider = old.clone();
+    let mut told = Vec::new();
+    for (sample, seen) in seen() {
+        let new = seen.hive_type().ok();
+        if seen.fits(&old) {
+            if seen.is_narrower(&old) && !told.contains(&ColumnChangeKind::Narrowed) {
+                told.push(ColumnChangeKind::Narrowed);
+                changes.push(change(sample, ColumnChangeKind::Narrowed, new, None, false));
+            }
+            continue;
+        }
+        let found = witness(table, sample, &column.name, &old);
+        let value = || found.as_ref().map(|found| found.first.clone());
+        match seen.wider(&wider).filter(|_| policy.widen) {
+            Some(all) => {
+                if !told.contains(&ColumnChangeKind::Widened) {
+                    told.push(ColumnChangeKind::Widened);
+                    changes.push(change(sample, ColumnChangeKind::Widened, Some(all.clone()), value(), true));
+                }
+                wider = all;
+            }
+            // A few odd values are records that cannot be read, which is for those to decide who read them.
+            None if found.as_ref().is_some_and(|found| !found.most) => {}
+            None if !told.contains(&ColumnChangeKind::Incompatible) => {
+                told.push(ColumnChangeKind::Incompatible);
+                changes.push(change(sample, ColumnChangeKind::Incompatible, new, value(), false));
+            }
+            None => {}
+        }
+    }
+    // What was told first may have become wider still.
+    let last = changes.iter_mut().rev().find(|change| change.column == column.name && change.applied);
+    if let Some(told) = last
+        && wider != old
+    {
+        told.new = Some(wider.clone());
+        column.hive_type = wider;
+    }
+}
+
+/// Columns that the table lacks.
+fn add(
+    table: &Table,
+    new: Vec<Union<'_>>,
+    policy: Policy,
+    undecided: &mut Vec<String>,
+    drift: &mut Drift,
+    findings: &mut Vec<Error>,
+) {
+    let objects: Vec<(String, String, bool)> =
+        new.iter().map(|new| (new.name.clone(), new.sample.url.clone(), new.seen.is_undecided())).collect();
+    for column in columns(new, &table.partition_keys, findings) {
+        let Some((_, object, is_undecided)) = objects.iter().find(|(name, ..)| *name == column.name) else { continue };
+        drift.changes.push(ColumnChange {
+            column: column.name.clone(),
+            kind: ColumnChangeKind::Added,
+            old: None,
+            new: Some(column.hive_type.clone()),
+            sample: None,
+            object: object.clone(),
+            applied: policy.add,
+        });
+        if policy.add {
+            if *is_undecided {
+                undecided.push(column.name.clone());
+            }
+            drift.added.push(column);
+        }
+    }
+}
+
+/// The values of a text that a column cannot hold.
+fn witness(table: &Table, sample: &Sample, column: &str, declared: &HiveType) -> Option<Misfit> {
+    let Content::Text { text, complete, .. } = &sample.content else { return None };
+    misfit(text, *complete, &table.format, &table.columns, column, declared)
+}
+
+impl Policy {
+    fn refuses(self, change: &ColumnChange) -> bool {
+        use ColumnChangeKind as Kind;
+        !change.applied
+            && match self.refuses {
+                Refuses::Nothing => false,
+                Refuses::Misfits => change.kind == Kind::Incompatible,
+                Refuses::Everything => {
+                    matches!(change.kind, Kind::Added | Kind::Missing | Kind::Widened | Kind::Incompatible)
+                }
+            }
+    }
+}
+
+fn refusal(table: &Table, change: &ColumnChange) -> Error {
+    let ColumnChange { column, kind, old, new, sample, object, .. } = change;
+    let declared = old.as_ref().map(ToString::to_string).unwrap_or_default();
+    let message = match kind {
+        ColumnChangeKind::Added => format!("the column `{column}` is not one of the table's"),
+        ColumnChangeKind::Missing => format!("the object lacks the column `{column}`"),
+        _ => match (new, sample) {
+            (Some(new), Some(value)) => {
+                format!("the column `{column}` looks like {new} (`{value}`), but the table declares {declared}")
+            }
+            (Some(new), None) => format!("the column `{column}` looks like {new}, but the table declares {declared}"),
+            (None, _) => format!("the column `{column}` is of a type that no table has, the table declares {declared}"),
+        },
+    };
+    let help = match table.parameters.get(POLICY) {
+        Some(policy) => format!("mend the object, or change the table: its `{POLICY}` is `{policy}`"),
+        None => "mend the object, or change the column's type in the catalog".to_owned(),
+    };
+    Error::new(Code::ColumnMismatch, message).help(help).in_object(object, None)
+}

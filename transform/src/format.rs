@@ -1,0 +1,95 @@
+//! How the objects of a table are encoded.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How the objects of a table are encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Delimited text.
+    Csv(CsvOptions),
+    /// JSON objects: one a line, one after the other over several lines, or in one array.
+    Json,
+    /// Parquet.
+    Parquet,
+    /// Avro's container files.
+    Avro,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Csv(_) => "csv",
+            Self::Json => "json",
+            Self::Parquet => "parquet",
+            Self::Avro => "avro",
+        })
+    }
+}
+
+/// Options of [`Format::Csv`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvOptions {
+    /// Between fields.
+    pub delimiter: char,
+    /// Round fields that may hold delimiters and line breaks; `None` where quotes are part of the values.
+    pub quote: Option<char>,
+    /// Before a character that means itself: inside quotes, or anywhere if nothing is quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escape: Option<char>,
+    /// Lines at the start of each object that are no rows.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub header_lines: u32,
+    /// Whether the fields are the table's columns in their order, even if there is a header.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub by_position: bool,
+    /// What stands for NULL, beside the empty field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null: Option<String>,
+    /// At the start of lines that are no rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<char>,
+    /// The characters' encoding, by its label in the WHATWG Encoding Standard; UTF-8 if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        Self {
+            delimiter: ',',
+            quote: Some('"'),
+            escape: None,
+            header_lines: 1,
+            by_position: false,
+            null: None,
+            comment: None,
+            encoding: None,
+        }
+    }
+}
+
+impl CsvOptions {
+    /// Whether the last line of the header names the columns of its object.
+    pub fn has_names(&self) -> bool {
+        self.header_lines > 0 && !self.by_position
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+// serde calls these with references.
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_one(lines: &u32) -> bool {
+    *lines == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
+}

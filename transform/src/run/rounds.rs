@@ -1,0 +1,103 @@
+//! Runs what is due, and looks again where another worker was faster.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::{ATTEMPTS, Runner, State, changed_all_the_time};
+use crate::base::Base;
+use crate::due::{self, Due, Listing, Sought};
+use crate::engine::Asked;
+use crate::error::Result;
+use crate::receipt::Receipt;
+use crate::record::{Intent, Work};
+
+impl Runner<'_> {
+    /// Runs what is due; objects that are refused are errors beside the runs.
+    pub(super) async fn run_due(&self) -> Vec<Result<Receipt>> {
+        let mut outcomes = Vec::new();
+        let (mut due, mut state) = match self.due().await {
+            Ok(due) => due,
+            Err(error) => return vec![Err(error)],
+        };
+        if !due.open.is_empty() {
+            outcomes = self.carry_all_on(&due.open.into_iter().collect::<Vec<_>>()).await;
+            (due, state) = match self.due().await {
+                Ok(due) => due,
+                Err(error) => {
+                    outcomes.push(Err(error));
+                    return outcomes;
+                }
+            };
+        }
+        let refused = due.refused.into_iter().map(|mut error| {
+            // The ledger names objects of the data folder relative to it.
+            if let Some(place) = error.object.as_mut().filter(|place| !place.object.contains("://")) {
+                place.object = self.root.absolute(&place.object);
+            }
+            Err(error)
+        });
+        outcomes.extend(refused);
+        let mut number = 0;
+        for _ in 0..ATTEMPTS {
+            // The first run starts from what was seen; it changes what the others start from.
+            let mut first = Some(state);
+            let mut overtaken = false;
+            for (work, inputs) in std::mem::take(&mut due.runs) {
+                let run_id = self.stamp.run_id(&self.transform.target, number);
+                number += 1;
+                let makes_anew = matches!(work, Work::Rebuild(_));
+                let intent = Intent { run_id: run_id.clone(), work, at: self.stamp.at, inputs };
+                let outcome = self.begin(intent, first.take()).await;
+                let is_own = matches!(&outcome, Ok(Some(receipt)) if receipt.run_id == run_id) || outcome.is_err();
+                overtaken |= makes_anew && !is_own;
+                outcomes.extend(outcome.transpose());
+            }
+            if !overtaken || matches!(self.asked, Asked::Rebuild) {
+                return outcomes;
+            }
+            // Whoever was faster may have seen less of the inputs, and nobody else looks again.
+            (due, state) = match self.due().await {
+                Ok(due) => due,
+                Err(error) => {
+                    outcomes.push(Err(error));
+                    return outcomes;
+                }
+            };
+            due.runs.retain(|(work, _)| matches!(work, Work::Rebuild(_)));
+        }
+        outcomes.push(Err(changed_all_the_time()));
+        outcomes
+    }
+
+    async fn due(&self) -> Result<(Due, Box<State>)> {
+        let objects = self.objects();
+        let state = self.state(self.stamp.at, objects.as_ref()).await?;
+        let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
+        let (listing, version) = (&state.listing, state.base.number);
+        let due = if matches!(self.asked, Asked::Rebuild) {
+            due::everything(ledger, transform, write, listing, version).await
+        } else {
+            due::due(ledger, transform, write, listing, version, state.base.basis(), objects.as_ref()).await
+        };
+        Ok((due?, state))
+    }
+
+    /// What a run with this `now()` starts from; of the driving table only the objects that are asked for, where it is not all.
+    pub(super) async fn state(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Box<State>> {
+        // The version is read before the inputs are listed, so that whoever knows a newer version knows newer inputs.
+        let base = Base::find(&self.publisher().of_others()).await?;
+        let listing = self.list(now, objects).await?;
+        Ok(Box::new(State { base, listing }))
+    }
+
+    pub(super) async fn list(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Listing> {
+        let sought = Sought::of(self.transform, self.planned, Some(now), objects);
+        due::list(self.root, self.catalog, self.transform, &sought).await
+    }
+
+    pub(super) async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {
+        self.ledger.put_intent(&intent).await?;
+        self.pursue(intent, state).await
+    }
+}

@@ -1,0 +1,151 @@
+//! Avro's container files: one request an object, columns by name.
+
+use std::io::{self, BufReader, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::CastOptions;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow_avro::reader::ReaderBuilder;
+use bytes::{Buf, Bytes};
+use datafusion::common::nested_struct::cast_column;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectMeta, ObjectStore};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::bytes::decompressed;
+use super::names::rename;
+use super::text::TextReader;
+use crate::code::Code;
+use crate::error::{Error, Result};
+
+/// Batches that wait for whoever reads them.
+const WAITING: usize = 2;
+
+/// Bytes of the marker that ends each block.
+const MARKER: usize = 16;
+
+/// The schema that the start of an object declares.
+///
+/// # Errors
+/// [`Code::BadObject`].
+pub(crate) fn avro_schema(start: &[u8]) -> Result<Schema> {
+    let opened = std::panic::catch_unwind(|| ReaderBuilder::new().build(start));
+    let reader = opened.map_err(|_| bad("its header is damaged"))?.map_err(|error| bad(&error.to_string()))?;
+    Ok(reader.schema().as_ref().clone())
+}
+
+/// Batches of the wanted columns of one object.
+///
+/// # Errors
+/// What the storage did not do.
+pub(super) async fn read(
+    store: &Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+    reader: &Arc<TextReader>,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let object = meta.location.to_string();
+    let bytes = decompressed(store, &meta).await?;
+    let (batches, received) = mpsc::channel(WAITING);
+    let (handle, reader, place) = (Handle::current(), Arc::clone(reader), object.clone());
+    // The decoder pulls its bytes, and must not hold up others while it waits for them.
+    let decoding = tokio::task::spawn_blocking(move || {
+        let pieces = Pieces { handle, bytes, current: Bytes::new(), last: Arc::default() };
+        let sent = decode(pieces, &reader, |batch| batches.blocking_send(Ok(batch)).is_ok());
+        if let Err(error) = sent {
+            // Nobody waits for it any more if this fails.
+            let _ = batches.blocking_send(Err(error.in_object(&place, None)));
+        }
+    });
+    let decoded = stream::unfold(received, |mut received| async move { Some((received.recv().await?, received)) });
+    let ended = stream::once(async move {
+        match decoding.await {
+            Err(failure) if failure.is_panic() => Err(bad("a block is damaged").in_object(&object, None)),
+            _ => Ok(None),
+        }
+    });
+    Ok(decoded.map_ok(Some).chain(ended).try_filter_map(|batch| async move { Ok(batch) }).boxed())
+}
+
+/// Decodes an object, and gives each batch away until nobody wants more.
+fn decode(pieces: Pieces, reader: &TextReader, mut give: impl FnMut(RecordBatch) -> bool) -> Result<()> {
+    let last = Arc::clone(&pieces.last);
+    let batches = ReaderBuilder::new().with_batch_size(reader.batch_size).build(BufReader::new(pieces));
+    let mut batches = batches.map_err(failure)?;
+    let columns = Schema::new(super::fields(&reader.table.columns));
+    let renamed = rename(&columns, &batches.schema())?;
+    let sync = batches.avro_header().sync();
+    for batch in &mut batches {
+        if !give(arranged(&batch.map_err(failure)?, &renamed, &reader.wanted)?) {
+            return Ok(());
+        }
+    }
+    // The decoder takes the middle of a block for the end of the object. Each block ends with the marker of the header.
+    let is_whole = *last.lock().unwrap_or_else(PoisonError::into_inner) == sync;
+    if is_whole { Ok(()) } else { Err(bad("it ends in the middle of a block")) }
+}
+
+/// The wanted columns of a batch in their types; NULL where it has none.
+fn arranged(batch: &RecordBatch, renamed: &Schema, wanted: &SchemaRef) -> Result<RecordBatch> {
+    let columns = wanted.fields().iter().map(|field| match renamed.index_of(field.name()) {
+        Ok(index) => {
+            cast_column(batch.column(index), field.data_type(), &CastOptions { safe: false, ..CastOptions::default() })
+                .map_err(|error| {
+                    Error::new(Code::BadRecord, format!("column `{}`: {}", field.name(), error.strip_backtrace()))
+                        .help("mend the object and upload it again")
+                })
+        }
+        Err(_) => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(wanted), columns.collect::<Result<_>>()?, &options)
+        .map_err(|error| bad(&error.to_string()))
+}
+
+/// The storage's error that passed through the decoder, or else the decoder's own.
+fn failure(error: ArrowError) -> Error {
+    match error {
+        ArrowError::IoError(_, source) if source.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
+            match source.into_inner().map(|inner| inner.downcast::<Error>()) {
+                Some(Ok(inner)) => *inner,
+                _ => bad("it ends too early"),
+            }
+        }
+        other => bad(&other.to_string()),
+    }
+}
+
+fn bad(why: &str) -> Error {
+    Error::new(Code::BadObject, format!("not a readable Avro file: {why}"))
+        .help("upload the object again, or move it out of the table's folder")
+}
+
+/// A stream of bytes as a thread that may wait reads it.
+struct Pieces {
+    handle: Handle,
+    bytes: BoxStream<'static, Result<Bytes>>,
+    current: Bytes,
+    /// The last bytes that were read.
+    last: Arc<Mutex<[u8; MARKER]>>,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.handle.block_on(self.bytes.next()) {
+                Some(bytes) => self.current = bytes.map_err(io::Error::other)?,
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..length]);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = &buffer[length.saturating_sub(MARKER)..length];
+        last.rotate_left(new.len());
+        last[MARKER - new.len()..].copy_from_slice(new);
+        Ok(length)
+    }
+}

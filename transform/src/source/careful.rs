@@ -1,0 +1,242 @@
+//! Reads a text object record by record, so that one that cannot be read is told from the others.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+use bytes::{Buf, Bytes};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectMeta, ObjectStore};
+
+use super::bytes::{Text, open};
+use super::decoder::{RecordDecoder, UNCLOSED};
+use super::heading::{Head, Heading, csv_fields, cut};
+use super::records::Splitter;
+use super::rejects::{Rejected, Rejects};
+use super::text::TextReader;
+use crate::error::Result;
+use crate::format::{CsvOptions, Format};
+use crate::hive::HiveType;
+
+/// Bytes of records that are tried together.
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// A record and its line.
+type Record = (u64, Vec<u8>);
+
+/// A text object, as far as it has been read.
+pub(super) struct Careful {
+    reader: Arc<TextReader>,
+    text: Text,
+    pending: Bytes,
+    splitter: Splitter,
+    /// Lines of a header that were taken, and the names of the fields once they are known; for CSV.
+    lines: u32,
+    names: Option<Vec<String>>,
+    object: String,
+}
+
+/// Some records, told apart.
+pub(super) struct Sifted {
+    /// The rows of those that can be read.
+    pub(super) batches: Vec<RecordBatch>,
+    /// Those that cannot.
+    pub(super) bad: Vec<Bad>,
+}
+
+/// A record that cannot be read.
+pub(super) struct Bad {
+    /// The line on which it begins.
+    pub(super) line: u64,
+    /// What is wrong with it, in the words of its columns.
+    pub(super) reason: String,
+    record: Vec<u8>,
+}
+
+/// Batches of the wanted columns of one object; records that cannot be read are put aside.
+///
+/// # Errors
+/// What the storage did not do, and what is wrong with the object as a whole.
+pub(super) async fn read(
+    reader: Arc<TextReader>,
+    store: &Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+    rejects: Rejects,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let (table, at_once) = (reader.table.name.clone(), reader.batch_size);
+    let careful = Careful::open(reader, store, &meta).await?;
+    let sifted = stream::try_unfold(careful, move |mut careful| {
+        let (rejects, table) = (rejects.clone(), table.clone());
+        async move {
+            let Some(records) = careful.next(at_once).await? else { return Ok(None) };
+            let Sifted { batches, bad } = careful.sift(records)?;
+            for Bad { line, reason, record } in bad {
+                let (object, record) = (careful.object.clone(), String::from_utf8_lossy(&record).into_owned());
+                rejects.add(Rejected { table: table.clone(), object, line, reason, record })?;
+            }
+            Ok(Some((stream::iter(batches.into_iter().map(Ok)), careful)))
+        }
+    });
+    Ok(sifted.try_flatten().boxed())
+}
+
+impl Careful {
+    pub(super) async fn open(reader: Arc<TextReader>, store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Self> {
+        let text = open(store, meta, &reader.table.format).await?;
+        let splitter = Splitter::new(text.cut);
+        let object = meta.location.to_string();
+        Ok(Self { reader, text, pending: Bytes::new(), splitter, lines: 0, names: None, object })
+    }
+
+    /// The next records, some of them at once; `None` at the end of the object.
+    ///
+    /// # Errors
+    /// What the storage did not do, what is wrong with the object's compression or characters.
+    pub(super) async fn next(&mut self, at_most: usize) -> Result<Option<Vec<Record>>> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while records.len() < at_most && bytes < CHUNK_BYTES {
+            let record = if self.pending.is_empty() {
+                match self.text.bytes.try_next().await? {
+                    Some(bytes) => {
+                        self.pending = bytes;
+                        continue;
+                    }
+                    None => match self.splitter.rest() {
+                        Some(record) => record,
+                        None => break,
+                    },
+                }
+            } else {
+                let (taken, record) = self.splitter.take(&self.pending);
+                self.pending.advance(taken);
+                let Some(record) = record else { continue };
+                record
+            };
+            if self.is_row(&record.1)? {
+                bytes += record.1.len();
+                records.push(record);
+            }
+        }
+        Ok((!records.is_empty()).then_some(records))
+    }
+
+    fn csv(&self) -> Option<&CsvOptions> {
+        match &self.reader.table.format {
+            Format::Csv(options) => Some(options),
+            _ => None,
+        }
+    }
+
+    /// Whether a record is no part of the header.
+    fn is_row(&mut self, record: &[u8]) -> Result<bool> {
+        let reader = Arc::clone(&self.reader);
+        let Format::Csv(options) = &reader.table.format else { return Ok(true) };
+        if self.names.is_some() {
+            return Ok(true);
+        }
+        let mut heading = Heading::again(options, &reader.table.columns, self.lines);
+        let head = heading.take(record);
+        self.lines = heading.lines();
+        let (names, is_row) = match head.map_err(|error| error.in_object(&self.object, Some(1)))? {
+            Head::Passed => return Ok(false),
+            Head::Names(names) => (names, false),
+            Head::Row(names) => (names, true),
+        };
+        // Fields of which the table knows none are no rows of it.
+        reader.csv_decoder(&names, options).map_err(|error| error.in_object(&self.object, Some(1)))?;
+        self.names = Some(names);
+        Ok(is_row)
+    }
+
+    fn decoder(&self) -> Result<RecordDecoder> {
+        match (self.csv(), &self.names) {
+            (Some(options), Some(names)) => self.reader.csv_decoder(names, options),
+            _ => self.reader.json_decoder(),
+        }
+    }
+
+    /// Tells the records that can be read from the others.
+    pub(super) fn sift(&self, records: Vec<Record>) -> Result<Sifted> {
+        let together =
+            |records: &[Record]| records.iter().flat_map(|(_, record)| record.iter().copied()).collect::<Vec<u8>>();
+        if let Ok(batches) = decode(self.decoder()?, &together(&records)) {
+            return Ok(Sifted { batches, bad: Vec::new() });
+        }
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for (line, record) in records {
+            match decode(self.decoder()?, &record) {
+                Ok(_) => good.push((line, record)),
+                Err(failure) => bad.push(Bad { line, reason: self.explain(&record, &failure)?, record }),
+            }
+        }
+        // What can be read alone can be read together, unless a record ends in the middle of a value.
+        match decode(self.decoder()?, &together(&good)) {
+            Ok(batches) => Ok(Sifted { batches, bad }),
+            Err(_) => {
+                let alone = good.iter().map(|(_, record)| Ok(decode(self.decoder()?, record).unwrap_or_default()));
+                let alone: Vec<Vec<RecordBatch>> = alone.collect::<Result<_>>()?;
+                Ok(Sifted { batches: alone.into_iter().flatten().collect(), bad })
+            }
+        }
+    }
+
+    /// What is wrong with a record, in the words of its columns.
+    fn explain(&self, record: &[u8], failure: &ArrowError) -> Result<String> {
+        let (Some(options), Some(names)) = (self.csv(), &self.names) else { return Ok(plain(failure)) };
+        let mut splitter = Splitter::new(cut(options)?);
+        splitter.take(record);
+        if splitter.in_quotes() {
+            return Ok(UNCLOSED.to_owned());
+        }
+        let Some(fields) = csv_fields(record, options) else {
+            return Ok("the record is not UTF-8 text".to_owned());
+        };
+        if fields.len() != names.len() {
+            let what = if options.has_names() { "the header" } else { "the first record" };
+            return Ok(format!("the record has {} fields, {what} has {}", fields.len(), names.len()));
+        }
+        for field in self.reader.wanted.fields() {
+            let only = TextReader {
+                table: Arc::clone(&self.reader.table),
+                wanted: SchemaRef::new(Schema::new(vec![field.as_ref().clone()])),
+                batch_size: 1,
+                rejects: None,
+            };
+            if decode(only.csv_decoder(names, options)?, record).is_err()
+                && let Some(index) = names.iter().position(|name| name == field.name())
+            {
+                let value: String = fields[index].chars().take(80).collect();
+                let hive_type = HiveType::of(field.data_type())?;
+                return Ok(format!("column `{}`: `{value}` is not a {hive_type}", field.name()));
+            }
+        }
+        Ok(plain(failure))
+    }
+}
+
+/// Decodes bytes to their end, as if they were an object's.
+fn decode(mut decoder: RecordDecoder, mut bytes: &[u8]) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut batches = Vec::new();
+    loop {
+        let taken = decoder.decode(bytes)?;
+        bytes = &bytes[taken..];
+        if bytes.is_empty() {
+            decoder.end()?;
+        }
+        let batch = decoder.flush()?;
+        if bytes.is_empty() && batch.is_none() {
+            return Ok(batches);
+        }
+        batches.extend(batch);
+    }
+}
+
+/// A decoder's message without the names of libraries.
+pub(super) fn plain(failure: &ArrowError) -> String {
+    let text = failure.to_string();
+    let text = text.strip_prefix("Json error: ").or_else(|| text.strip_prefix("Csv error: ")).unwrap_or(&text);
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters.take(300)).collect()).unwrap_or_default()
+}
