@@ -2,6 +2,7 @@
 #
 #   make demo     builds the program and runs the main job on sample data, three times
 #   make test     checks everything: format, lints, tests, docs, layering, tests of the SQL, the functions deployed to an emulator of AWS, and the tables against DuckDB
+#   make chain-release  the functions as `sam build` makes them, deployed to the emulator; an hour
 #   make audit    licences, sources and duplicate versions of dependencies; unused dependencies
 #   make mutants  changes the code that decides about commits, and sees whether a test notices; hours
 #   make build    the release build

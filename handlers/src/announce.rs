@@ -13,6 +13,8 @@ use crate::service::unannounced;
 
 /// Bytes of an entry at most, with room for what the bus adds: some consumers still have 256 KB.
 const ENTRY_BYTES: usize = 200 << 10;
+/// Bytes of the receipts in an answer at most.
+const ANSWER_BYTES: usize = 5 << 20;
 /// Entries in a request, and their bytes together.
 const ENTRIES: usize = 10;
 const REQUEST_BYTES: usize = 240 << 10;
@@ -114,6 +116,30 @@ fn split(update: &CatalogUpdated, mut arrivals: Vec<Arrival>, entries: &mut Vec<
     split(&rest, second, entries)
 }
 
+/// Receipts of which an answer can hold all: Lambda takes 6 MB. Their lists are cut as far as it needs; the ledger has them whole.
+///
+/// # Errors
+/// [`Code::Internal`].
+pub fn shortened(mut receipts: Vec<Receipt>) -> Result<Vec<Receipt>> {
+    let bytes = |receipts: &Vec<Receipt>| {
+        let text = serde_json::to_string(receipts).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        Ok::<_, Error>(text.len())
+    };
+    let longest = |receipt: &Receipt| receipt.inputs.len().max(receipt.partitions.len()).max(receipt.superseded.len());
+    let mut most = receipts.iter().map(longest).max().unwrap_or(0);
+    while most > 0 && bytes(&receipts)? > ANSWER_BYTES {
+        most /= 2;
+        receipts.iter_mut().for_each(|receipt| cut(receipt, most));
+    }
+    Ok(receipts)
+}
+
+fn cut(receipt: &mut Receipt, most: usize) {
+    receipt.inputs.truncate(most);
+    receipt.partitions.truncate(most);
+    receipt.superseded.truncate(most);
+}
+
 /// A run that readers see. The lists of its receipt are cut to what an event holds.
 ///
 /// # Errors
@@ -122,9 +148,7 @@ pub fn succeeded(mut receipt: Receipt, cost: Option<Cost>) -> Result<Entry> {
     let (inputs, partitions) = (receipt.inputs.len(), receipt.partitions.len());
     let mut most = LISTED;
     loop {
-        receipt.inputs.truncate(most);
-        receipt.partitions.truncate(most);
-        receipt.superseded.truncate(most);
+        cut(&mut receipt, most);
         let detail = RunSucceeded {
             version: VERSION,
             inputs_total: Some(inputs as u64),
@@ -248,6 +272,8 @@ fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn arrivals(count: usize) -> Vec<Arrival> {
@@ -266,6 +292,24 @@ mod tests {
         assert_eq!(read.collect::<Vec<_>>(), arrivals(3000));
         let requests = requests(entries);
         assert!(requests.iter().all(|request| request.iter().map(Entry::bytes).sum::<usize>() <= REQUEST_BYTES));
+    }
+
+    #[test]
+    fn an_answer_holds_all_receipts_with_shorter_lists() {
+        let receipt = |inputs: usize| -> Receipt {
+            let inputs: Vec<_> =
+                (0..inputs).map(|n| json!({"object": format!("s3://l/{n:0200}"), "bytes": 1})).collect();
+            serde_json::from_value(json!({"run_id": "r", "transform": "a.b", "file": "sql/a/b.sql", "write": "append",
+                "at": "2026-11-25T00:00:00Z", "inputs": inputs, "rows_read": 1, "rows": 1, "files": 1, "bytes": 1,
+                "partitions": [], "seconds": 1.0, "peak_memory": 1}))
+            .unwrap()
+        };
+        let few = vec![receipt(3), receipt(0)];
+        assert_eq!(shortened(few.clone()).unwrap(), few);
+        let many = shortened(vec![receipt(50_000), receipt(3)]).unwrap();
+        assert!(serde_json::to_string(&many).unwrap().len() <= ANSWER_BYTES);
+        assert_eq!(many[0].inputs.len(), 12_500);
+        assert_eq!(many[1], receipt(3));
     }
 
     #[test]

@@ -113,6 +113,7 @@ impl TransformHandler {
                 }
             }
         }
+        let receipts = announce::shortened(receipts)?;
         Ok(json!({"runs": receipts, "errors": errors, "up_to_date": idle, "waiting": waiting}))
     }
 

@@ -35,11 +35,39 @@ def measure(deployed: Deployed, requests: Path) -> list[bool]:
     print(f"an object to its message: {percentiles(singles)}")
     print(f"ratio of the medians to {HOPS} hops: {statistics.median(singles) / (HOPS * statistics.median(floor)):.2f}")
     print(f"requests of an object, the chain downstream included: {asked_for_one(deployed, requests)}")
+    for queue in (deployed.heard, deployed.overheard):
+        deployed.chain.drain(queue)
     begun = time.monotonic()
     outcomes = deployed.burst()
     # `settle` waits four seconds for silence.
     print(f"burst of {deployed.arguments.burst}, until nothing is left to do: {time.monotonic() - begun - 4:.1f} s")
+    visible, told = of_burst(deployed)
+    print(f"an object of the burst, from its upload until its rows are visible: {percentiles(visible)}")
+    print(f"and to a message about its run alone, the others being in digests: {percentiles(told)}")
+    outcomes.append(expect("objects of the burst that are visible", len(visible), deployed.arguments.burst))
     return [*outcomes, expect("all were told", len(singles), count)]
+
+
+def of_burst(deployed: Deployed) -> tuple[list[float], list[float]]:
+    """Seconds of each object of the burst until its run's event, which is sent when the rows are visible, and until the message for
+    people. S3 says when an object came, in whole seconds."""
+    sent = lambda message: int(message["Attributes"]["SentTimestamp"]) / 1000
+    bucket = deployed.outputs["Landing"]
+    pages = deployed.chain.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="raw/orders/burst/")
+    uploaded = {f"s3://{bucket}/{item['Key']}": item["LastModified"].timestamp() for page in pages for item in page["Contents"]}
+    mails = deployed.chain.drain(deployed.heard)
+    visible, told = {}, {}
+    for message in deployed.chain.drain(deployed.overheard):
+        event = json.loads(message["Body"])
+        receipt = event["detail"].get("receipt", {})
+        if event["detail-type"] != "Transform Succeeded" or receipt["transform"] != "sales.orders":
+            continue
+        of_run = [sent(mail) for mail in mails if receipt["run_id"] in mail["Body"]]
+        for one in receipt["inputs"]:
+            if one["object"] in uploaded:
+                visible[one["object"]] = sent(message) - uploaded[one["object"]]
+                told.update({one["object"]: min(of_run) - uploaded[one["object"]]} if of_run else {})
+    return sorted(visible.values()), sorted(told.values())
 
 
 def times(count: int, step: typing.Callable[[int], float]) -> list[float]:
@@ -47,6 +75,8 @@ def times(count: int, step: typing.Callable[[int], float]) -> list[float]:
 
 
 def percentiles(seconds: list[float]) -> str:
+    if not seconds:
+        return "none"
     at = lambda share: seconds[min(len(seconds) - 1, int(len(seconds) * share))]
     return f"p50 {at(0.5):.2f} s, p95 {at(0.95):.2f} s, of {len(seconds)}"
 

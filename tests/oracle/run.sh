@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the shipped transforms on sample data in a temporary folder, in two steps as in `make demo`, and checks all tables
-# against DuckDB.
+# against DuckDB; then source tables in many forms by the catalog's description alone.
 #
 #   run.sh UNGLUE LANDING PYTHON
 set -euo pipefail
@@ -19,3 +19,4 @@ trap 'rm -rf "$data"' EXIT
 "$unglue" run --project "$project" --data "$data"
 "$python" "$here/oracle.py" --self-test --project "$project" --data "$data"
 "$python" "$here/oracle.py" --unglue "$unglue" --project "$project" --data "$data"
+"$python" "$here/described.py" --unglue "$unglue"

@@ -56,7 +56,9 @@ def load(connection: duckdb.DuckDBPyConnection, table: dict, data: Path, into: s
             source = f"read_parquet({literal(str(file))}, hive_partitioning = false)"
             found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
             found = [(row[0], row[1]) for row in found]
-            if found != columns:
+            # DuckDB quotes names of fields only where it must.
+            plain = lambda types: [(name, sql_type.replace('"', "")) for name, sql_type in types]
+            if plain(found) != plain(columns):
                 problems.append(f"{file} has the columns {found}, the catalog says {columns}")
                 continue
             selected = ", ".join(["*", *constants])

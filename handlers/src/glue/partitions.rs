@@ -35,14 +35,14 @@ enum Unlisted {
 impl GlueCatalog {
     /// Partitions of a table, sorted by their values; empty for an unknown table.
     pub(super) async fn all_partitions(&self, name: &TableName) -> Result<Vec<Partition>> {
-        let listed = self.list(name, None).await;
+        let listed = self.list(name, None, false).await;
         listed.or_else(|unlisted| unlisted.absent_or_error(name)).and_then(|listed| sorted(name, listed))
     }
 
     /// Those for which an expression is true, or all if Glue cannot judge it: for example because one partition has no value
     /// of its key's type, as NULL is none, and the whole request fails.
     pub(super) async fn partitions_by(&self, name: &TableName, expression: &str) -> Result<Vec<Partition>> {
-        let listed = match self.list(name, Some(expression)).await {
+        let listed = match self.list(name, Some(expression), false).await {
             Ok(listed) => listed,
             Err(unlisted) => match unlisted.absent_or_error(name) {
                 Err(error) if error.code == Code::CatalogRefused => {
@@ -55,8 +55,13 @@ impl GlueCatalog {
         sorted(name, listed)
     }
 
-    /// One request for most tables; those with more partitions are listed in segments at once.
-    async fn list(&self, name: &TableName, expression: Option<&str>) -> Result<Vec<types::Partition>, Unlisted> {
+    /// One request for most tables; those with more partitions are listed in segments at once. Hardly anyone asks for their columns.
+    async fn list(
+        &self,
+        name: &TableName,
+        expression: Option<&str>,
+        with_columns: bool,
+    ) -> Result<Vec<types::Partition>, Unlisted> {
         let request = self
             .client
             .get_partitions()
@@ -64,7 +69,7 @@ impl GlueCatalog {
             .database_name(&name.database)
             .table_name(&name.table)
             .set_expression(expression.map(str::to_owned))
-            .exclude_column_schema(true)
+            .exclude_column_schema(!with_columns)
             .max_results(PAGE);
         let first = request.clone().send().await.map_err(Unlisted::Refused)?;
         if first.next_token.is_none() {
@@ -158,7 +163,7 @@ impl GlueCatalog {
     /// Gives partitions the columns and the encoding of their table.
     pub(super) async fn inherit_all(&self, name: &TableName) -> Result<()> {
         let Some(table) = self.find(name).await? else { return Ok(()) };
-        let listed = self.list(name, None).await;
+        let listed = self.list(name, None, true).await;
         let listed = listed.or_else(|unlisted| unlisted.absent_or_error(name))?;
         let columns =
             |descriptor: &Option<types::StorageDescriptor>| descriptor.as_ref().and_then(|d| d.columns.clone());

@@ -22,7 +22,7 @@ fn bad_record() {
 #[test]
 fn bad_object() {
     let project = Project::shop();
-    project.write("data/raw/events/events.csv.gz", "not compressed at all\n");
+    project.write("data/raw/events/events.parquet", "not Parquet at all\n");
     project.write("sql/sales/orders.sql", "SELECT order_id FROM raw.orders\n");
     assert_error("bad-object", &project.run(["catalog"]));
 }

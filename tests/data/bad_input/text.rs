@@ -179,7 +179,7 @@ fn another_format_in_the_folder() {
     project.put("raw/items/1.csv", GOOD.1);
     project.run().clean();
     project.put("raw/items/2.json", GOOD_JSON.1);
-    project.run().fails("unreadable-table", &["1.csv", "2.json"]);
+    project.run().fails("unreadable-table", &["`2.json` is JSON", "the table is CSV"]);
     assert_eq!(project.rows("marts.copy"), sorted(&[GOOD.2]));
     project.remove("raw/items/2.json");
     project.put("raw/items/2.csv", "id,name\n3,c\n");
@@ -189,7 +189,7 @@ fn another_format_in_the_folder() {
 
 #[test]
 fn json_in_a_csv_object() {
-    let says = Says { code: "bad-object", parts: &["raw/items/2.csv", "JSON"] };
+    let says = Says { code: "unreadable-table", parts: &["raw/items/2.csv", "JSON"] };
     broken_then_mended(GOOD, "2.csv", GOOD_JSON.1, &says, (b"id,name\n3,c\n", &["3|c"]));
 }
 

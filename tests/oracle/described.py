@@ -1,0 +1,133 @@
+"""Source tables as another engine reads them by the catalog's description alone, against what unglue itself reads.
+
+    described.py --unglue FILE
+
+Makes objects in many forms, lets `unglue catalog` find their tables, and reads each with DuckDB by nothing but its columns,
+format and partitions, as Athena would: CSV fields by position, with the delimiter, quote, escape, NULL and header that the catalog
+names. Then a transform copies each table, and the rows must be the same. DuckDB has no reader of Avro without a download, so Avro
+is written by unglue's tests alone (tests/data/corpus/binary.rs).
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import gzip
+import json
+import sys
+import tempfile
+from pathlib import Path
+from subprocess import run
+
+import duckdb
+import written
+
+PEOPLE = [(1, "Ada", "1815-12-10", "12.5"), (2, "Grace, H.", "1906-12-09", ""), (3, 'say "hi"', "", "-3"), (4, "Ünï 🎉", "1912-06-23", "0.25")]
+
+
+def csv(delimiter: str = ",", quote: str = '"', header: bool = True) -> bytes:
+    """The people, quoted where it is needed; the quote doubled."""
+
+    def field(value: object) -> str:
+        text = str(value)
+        needs = any(symbol in text for symbol in (delimiter, quote, "\n"))
+        return quote + text.replace(quote, quote * 2) + quote if needs else text
+
+    rows = ([("id", "name", "born", "amount")] if header else []) + PEOPLE
+    return "".join(delimiter.join(field(value) for value in row) + "\n" for row in rows).encode()
+
+
+def json_rows(separator: str, around: tuple[str, str] = ("", "")) -> bytes:
+    """The people with a nested part."""
+    rows = [{"id": i, "name": n, "born": b or None, "place": {"floor": i * 2, "rooms": [n, "x"]}} for i, n, b, _ in PEOPLE]
+    return (around[0] + separator.join(json.dumps(row) for row in rows) + around[1] + "\n").encode()
+
+
+OBJECTS = {
+    "comma": {"a.csv": csv(), "b.csv": csv()},
+    "semicolons": {"a.csv": csv(";")},
+    "tabs": {"a.tsv": csv("\t")},
+    "pipes": {"no_suffix": csv("|")},
+    "control": {"a.csv": csv("\x01")},
+    "packed": {"a.csv.gz": gzip.compress(csv()), "b.csv.bz2": bz2.compress(csv())},
+    "headless": {"a.csv": csv(header=False)},
+    "texts": {"a.csv": b"first,last\nAda,Lovelace\nGrace,Hopper\n"},
+    "single": {"a.csv": b"'id','name'\n'1','a, b'\n'2','c'\n"},
+    "escaped": {"a.csv": b'id,name\n1,"say \\"hi, you\\""\n2,plain\n'},
+    "by_day": {f"day=2026-11-{day}/region={region}/a.csv": csv() for day in (21, 22) for region in ("eu", "a%20b")},
+    "large": {"a.csv": b"n\n9223372036854775807\n9223372036854775808\n-12345678901234567890123456789012345678\n"},
+    "lines": {"a.jsonl": json_rows("\n")},
+    "lines_packed": {"a.json.gz": gzip.compress(json_rows("\n"))},
+    "array": {"a.json": json_rows(",\n", ("[", "]"))},
+}
+
+
+def by_description(table: dict, data: Path) -> tuple[list[str], list[tuple]]:
+    """Names and rows of a table, sorted, by its description."""
+    columns = {column["name"]: written.duckdb_type(column["type"]) for column in table["columns"]}
+    keys = {key["name"]: written.duckdb_type(key["type"]) for key in table["partition_keys"]}
+    places = [(one["values"], one["location"]) for one in table["partitions"]] if keys else [([], table["location"])]
+    rows = []
+    for values, location in places:
+        folder = Path(location.removeprefix("file://"))
+        files = sorted(str(file) for file in folder.rglob("*") if file.is_file())
+        constants = "".join(f", CAST({written.literal(value)} AS {sql})" for value, sql in zip(values, keys.values(), strict=True))
+        for file in files:
+            rows += duckdb.sql(f"SELECT *{constants} FROM {reader(table, columns, file)}").fetchall()
+    return [*columns, *keys], sorted(rows, key=repr)
+
+
+def reader(table: dict, columns: dict[str, str], file: str) -> str:
+    """DuckDB's reader of a file with the options that the catalog names."""
+    declared = "{" + ", ".join(f"{written.literal(name)}: {written.literal(sql)}" for name, sql in columns.items()) + "}"
+    compression = {".gz": "gzip"}.get(Path(file).suffix, "none")
+    if Path(file).suffix == ".bz2":
+        unpacked = Path(file + ".unpacked.tmp")
+        unpacked.write_bytes(bz2.decompress(Path(file).read_bytes()))
+        file = str(unpacked)
+    if table["format"] == "json":
+        return f"read_json({written.literal(file)}, columns = {declared}, format = 'auto', compression = '{compression}')"
+    options = table["format"]["csv"]
+    quote = options.get("quote") or ""
+    escape = options.get("escape") or quote
+    return (
+        f"read_csv({written.literal(file)}, columns = {declared}, auto_detect = false, header = false, "
+        f"skip = {options.get('header_lines', 1)}, delim = {written.literal(options['delimiter'])}, quote = {written.literal(quote)}, "
+        f"escape = {written.literal(escape)}, nullstr = '', compression = '{compression}', hive_partitioning = false)"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--unglue", type=Path, required=True)
+    unglue = parser.parse_args().unglue
+    wrong = 0
+    with tempfile.TemporaryDirectory(prefix="unglue-described-") as folder:
+        project, data = Path(folder), Path(folder) / "data"
+        for table, objects in OBJECTS.items():
+            for name, content in objects.items():
+                target = data / "raw" / table / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            sql = project / "sql" / "out" / f"{table}.sql"
+            sql.parent.mkdir(parents=True, exist_ok=True)
+            sql.write_text(f"SELECT * FROM raw.{table}\n")
+        run([unglue, "run", "--project", project, "--data", data], check=True, capture_output=True)
+        catalog = written.show(unglue, project, data)
+        for table in OBJECTS:
+            names, described = by_description(catalog[f"raw.{table}"], data)
+            connection = duckdb.connect()
+            problems = written.load(connection, catalog[f"out.{table}"], data, "copy")
+            quoted = ", ".join(f'"{name}"' for name in names)
+            copied = sorted(connection.execute(f"SELECT {quoted} FROM copy").fetchall(), key=repr)
+            if problems or described != copied or not copied:
+                wrong += 1
+                print(f"FAILED {table}: {problems}\n  described {described[:5]}\n  copied    {copied[:5]}")
+            else:
+                print(f"ok     {table}: {len(copied)} rows by the description of {', '.join(names)}")
+    print(f"described: {len(OBJECTS) - wrong} passed, {wrong} failed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
