@@ -13,7 +13,7 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use serde_json::json;
 use transform::{
-    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, Limits, Partition, PartitionChange,
+    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, Limits, NewObject, Partition, PartitionChange,
     PartitionCondition, PartitionFilter, PartitionTest, Project, Stamp, Table, TableName, catalog_contract,
 };
 
@@ -139,6 +139,50 @@ async fn partitions_inherit_the_columns_of_their_table() {
     assert_eq!(glue.calls("BatchUpdatePartition"), 2, "nothing is left to do");
     assert_eq!(catalog.definitions().await.unwrap(), [table], "all tables in few requests");
     catalog.inherit(&name("absent")).await.unwrap();
+}
+
+/// Requests of the catalog step for ten objects in new partitions of a table.
+#[tokio::test]
+async fn an_arrival_costs_the_same_however_many_partitions_there_are() {
+    let Some(glue) = glue().await else { return };
+    let store = Arc::new(InMemory::new());
+    let put = async |object: &str| {
+        store.put(&object_store::path::Path::from(object), "id,note\n1,x\n".into()).await.unwrap();
+    };
+    put("shop/t/n=0/1.csv").await;
+    let bucket = Bucket { base: "s3://lake/".into(), store: store.clone(), multipart: Some(store.clone()) };
+    let root = DataRoot::new(bucket, object_store::path::Path::default());
+    let limits = Limits { memory: 256 << 20, cores: 1, temp: std::env::temp_dir() };
+    let engine = Engine::new(root, Arc::new(glue.catalog()), limits);
+    let (project, _) = Project::parse(Vec::new());
+    engine.discover(&project).await.unwrap();
+    let mut costs = Vec::new();
+    for (first, more) in [(1, 10), (1000, 2500)] {
+        let partition = |n: usize| Partition {
+            values: vec![Some(n.to_string())],
+            location: format!("s3://lake/shop/t/n={n}/"),
+            parameters: BTreeMap::new(),
+        };
+        let known: Vec<Partition> = (first..first + more).map(partition).collect();
+        glue.catalog().put_partitions(&name("t"), &known).await.unwrap();
+        let operations = [
+            "GetTable", "GetTables", "GetDatabases", "GetPartitions", "BatchGetPartition", "BatchCreatePartition", "UpdateTable",
+        ];
+        let count = || operations.map(|operation| glue.calls(operation));
+        let before = count();
+        let mut objects = Vec::new();
+        for n in 0..10 {
+            let object = format!("shop/t/n={}/1.csv", 100_000 + first * 10 + n);
+            put(&object).await;
+            objects.push(NewObject { url: format!("s3://lake/{object}"), bytes: 12 });
+        }
+        let arrived = engine.discover_arrived(&project, Some(&name("t")), &objects).await.unwrap();
+        assert_eq!(arrived[0].change.as_ref().unwrap().partitions_added.len(), 10);
+        let after = count();
+        costs.push(operations.into_iter().zip(after.iter().zip(before).map(|(after, before)| after - before)).collect::<Vec<_>>());
+    }
+    assert_eq!(costs[0], costs[1]);
+    assert_eq!(costs[0].iter().map(|(_, calls)| calls).sum::<u64>(), 4, "{:?}", costs[0]);
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ pub(super) fn of_text(text: &[u8], complete: bool, expected: Option<Family>) -> 
         (_, _, Some(Family::Csv)) => Ok(Family::Csv),
         _ if detect_csv(text, complete).is_some() => Ok(Family::Csv),
         _ => Err(Error::new(Code::UnreadableTable, "the object is of no known format")
-            .help("move it out of the table's folder; known are CSV, JSON, Parquet, Avro and ORC")),
+            .help("move it out of the table's folder; known are CSV, JSON, Parquet and Avro")),
     }
 }
 
