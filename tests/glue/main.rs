@@ -13,8 +13,9 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use serde_json::json;
 use transform::{
-    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, Limits, NewObject, Partition, PartitionChange,
-    PartitionCondition, PartitionFilter, PartitionTest, Project, Stamp, Table, TableName, catalog_contract,
+    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, Limits, NewObject, Partition,
+    PartitionChange, PartitionCondition, PartitionFilter, PartitionTest, Project, Stamp, Table, TableName,
+    catalog_contract,
 };
 
 use server::{Glue, glue};
@@ -166,7 +167,13 @@ async fn an_arrival_costs_the_same_however_many_partitions_there_are() {
         let known: Vec<Partition> = (first..first + more).map(partition).collect();
         glue.catalog().put_partitions(&name("t"), &known).await.unwrap();
         let operations = [
-            "GetTable", "GetTables", "GetDatabases", "GetPartitions", "BatchGetPartition", "BatchCreatePartition", "UpdateTable",
+            "GetTable",
+            "GetTables",
+            "GetDatabases",
+            "GetPartitions",
+            "BatchGetPartition",
+            "BatchCreatePartition",
+            "UpdateTable",
         ];
         let count = || operations.map(|operation| glue.calls(operation));
         let before = count();
@@ -179,7 +186,12 @@ async fn an_arrival_costs_the_same_however_many_partitions_there_are() {
         let arrived = engine.discover_arrived(&project, Some(&name("t")), &objects).await.unwrap();
         assert_eq!(arrived[0].change.as_ref().unwrap().partitions_added.len(), 10);
         let after = count();
-        costs.push(operations.into_iter().zip(after.iter().zip(before).map(|(after, before)| after - before)).collect::<Vec<_>>());
+        costs.push(
+            operations
+                .into_iter()
+                .zip(after.iter().zip(before).map(|(after, before)| after - before))
+                .collect::<Vec<_>>(),
+        );
     }
     assert_eq!(costs[0], costs[1]);
     assert_eq!(costs[0].iter().map(|(_, calls)| calls).sum::<u64>(), 4, "{:?}", costs[0]);
