@@ -194,12 +194,14 @@ pub(crate) async fn arrived(
     Ok(arrived)
 }
 
-/// Whether the catalog has a table in its place in the data folder, and objects lie in no folders that may be another table's.
+/// Whether the catalog has a table in its place in the data folder, and objects lie in no folders that may be another table's: those of
+/// partitions and of dates are not, and looking at all tables for each arrival in them would be dear.
 fn is_at_home(root: &DataRoot, name: &TableName, table: Option<&Table>, objects: &[NewObject]) -> bool {
     let home = root.table_location(name);
     let is_in_other_folder = |object: &NewObject| {
         let below = object.url.strip_prefix(&home).and_then(|below| below.rsplit_once('/'));
-        below.is_some_and(|(folders, _)| folders.split('/').any(|folder| !folder.contains('=')))
+        let is_of_dates = |folder: &str| folder.bytes().all(|byte| byte.is_ascii_digit());
+        below.is_some_and(|(folders, _)| folders.split('/').any(|folder| !folder.contains('=') && !is_of_dates(folder)))
     };
     table.is_some_and(|table| with_slash(&table.location) == home) && !objects.iter().any(is_in_other_folder)
 }
