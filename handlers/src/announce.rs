@@ -9,7 +9,7 @@ use crate::event::own::{
     Arrival, CATALOG_UPDATED, CatalogUpdated, ColumnAdded, ColumnChanged, Cost, RunFailed, RunSucceeded, SOURCE,
     TRANSFORM_FAILED, TRANSFORM_SUCCEEDED, VERSION,
 };
-use crate::service::unannounced;
+use crate::unannounced::unannounced;
 
 /// Bytes of an entry at most, with room for what the bus adds: some consumers still have 256 KB.
 const ENTRY_BYTES: usize = 200 << 10;

@@ -2,7 +2,7 @@
 
 use transform::{Code, Error, Result};
 
-use crate::service::unannounced;
+use crate::unannounced::unannounced;
 
 /// A Glue crawler.
 #[derive(Debug, Clone)]

@@ -15,8 +15,8 @@ use crate::catalog::CatalogHandler;
 use crate::event::{Message, is_sqs, parse};
 use crate::notify::NotifyHandler;
 use crate::queue::{Fate, Item, Queue};
-use crate::service::unannounced;
 use crate::transform::TransformHandler;
+use crate::unannounced::unannounced;
 use crate::wiring::{ProjectSource, Wiring};
 
 /// Objects arrive, the catalog learns of them.

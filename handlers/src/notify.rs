@@ -8,7 +8,7 @@ use transform::{Code, Error, Result};
 use crate::event::{Message, parse};
 use crate::mail::{self, Mail};
 use crate::queue::{Fate, Item};
-use crate::service::unannounced;
+use crate::unannounced::unannounced;
 
 /// Messages at once that are told in one.
 const BURST: usize = 5;

@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use aws_sdk_sqs::types::MessageAttributeValue;
 use transform::{Code, Error, Kind, Result};
 
-use crate::service::unannounced;
+use crate::unannounced::unannounced;
 
 /// The attribute of a message that says how often it was received.
 const TRIES: &str = "ApproximateReceiveCount";

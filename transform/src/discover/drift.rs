@@ -116,6 +116,19 @@ impl Policy {
         }
         Ok(policy)
     }
+
+    /// Whether an object is set aside for a difference.
+    fn refuses(self, change: &ColumnChange) -> bool {
+        use ColumnChangeKind as Kind;
+        !change.applied
+            && match self.refuses {
+                Refuses::Nothing => false,
+                Refuses::Misfits => change.kind == Kind::Incompatible,
+                Refuses::Everything => {
+                    matches!(change.kind, Kind::Added | Kind::Missing | Kind::Widened | Kind::Incompatible)
+                }
+            }
+    }
 }
 
 /// What becomes of a table.
@@ -350,20 +363,6 @@ fn add(
 fn witness(table: &Table, sample: &Sample, column: &str, declared: &HiveType) -> Option<Misfit> {
     let Content::Text { text, complete, .. } = &sample.content else { return None };
     misfit(text, *complete, &table.format, &table.columns, column, declared)
-}
-
-impl Policy {
-    fn refuses(self, change: &ColumnChange) -> bool {
-        use ColumnChangeKind as Kind;
-        !change.applied
-            && match self.refuses {
-                Refuses::Nothing => false,
-                Refuses::Misfits => change.kind == Kind::Incompatible,
-                Refuses::Everything => {
-                    matches!(change.kind, Kind::Added | Kind::Missing | Kind::Widened | Kind::Incompatible)
-                }
-            }
-    }
 }
 
 fn refusal(table: &Table, change: &ColumnChange) -> Error {

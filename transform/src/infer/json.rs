@@ -88,10 +88,7 @@ struct Marked {
 fn marked(sample: &[u8]) -> Marked {
     let sample = sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample);
     let layout = Layout::of(sample);
-    Marked {
-        bytes: Elements::new(layout).mark(Bytes::copy_from_slice(sample)),
-        cut: if layout == Layout::Lines { Cut::Lines } else { Cut::Elements },
-    }
+    Marked { bytes: Elements::new(layout).mark(Bytes::copy_from_slice(sample)), cut: layout.cut() }
 }
 
 /// The records with their lines, without the last one of an incomplete sample: it may be cut.

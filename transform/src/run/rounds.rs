@@ -16,34 +16,31 @@ impl Runner<'_> {
     /// Runs what is due; objects that are refused are errors beside the runs.
     pub(super) async fn run_due(&self) -> Vec<Result<Receipt>> {
         let mut outcomes = Vec::new();
-        let (mut due, mut state) = match self.due().await {
-            Ok(due) => due,
-            Err(error) => return vec![Err(error)],
-        };
-        if !due.open.is_empty() {
-            outcomes = self.carry_all_on(&due.open.into_iter().collect::<Vec<_>>()).await;
-            (due, state) = match self.due().await {
-                Ok(due) => due,
-                Err(error) => {
-                    outcomes.push(Err(error));
-                    return outcomes;
-                }
-            };
+        if let Err(error) = self.rounds(&mut outcomes).await {
+            outcomes.push(Err(error));
         }
-        let refused = due.refused.into_iter().map(|mut error| {
+        outcomes
+    }
+
+    async fn rounds(&self, outcomes: &mut Vec<Result<Receipt>>) -> Result<()> {
+        let (mut due, mut state) = self.due().await?;
+        if !due.open.is_empty() {
+            outcomes.extend(self.carry_all_on(&due.open.into_iter().collect::<Vec<_>>()).await);
+            (due, state) = self.due().await?;
+        }
+        outcomes.extend(due.refused.drain(..).map(|mut error| {
             // The ledger names objects of the data folder relative to it.
             if let Some(place) = error.object.as_mut().filter(|place| !place.object.contains("://")) {
                 place.object = self.root.absolute(&place.object);
             }
             Err(error)
-        });
-        outcomes.extend(refused);
+        }));
         let mut number = 0;
         for _ in 0..ATTEMPTS {
             // The first run starts from what was seen; it changes what the others start from.
             let mut first = Some(state);
             let mut overtaken = false;
-            for (work, inputs) in std::mem::take(&mut due.runs) {
+            for (work, inputs) in due.runs {
                 let run_id = self.stamp.run_id(&self.transform.target, number);
                 number += 1;
                 let makes_anew = matches!(work, Work::Rebuild(_));
@@ -54,20 +51,13 @@ impl Runner<'_> {
                 outcomes.extend(outcome.transpose());
             }
             if !overtaken || matches!(self.asked, Asked::Rebuild) {
-                return outcomes;
+                return Ok(());
             }
             // Whoever was faster may have seen less of the inputs, and nobody else looks again.
-            (due, state) = match self.due().await {
-                Ok(due) => due,
-                Err(error) => {
-                    outcomes.push(Err(error));
-                    return outcomes;
-                }
-            };
+            (due, state) = self.due().await?;
             due.runs.retain(|(work, _)| matches!(work, Work::Rebuild(_)));
         }
-        outcomes.push(Err(changed_all_the_time()));
-        outcomes
+        Err(changed_all_the_time())
     }
 
     async fn due(&self) -> Result<(Due, Box<State>)> {
@@ -96,7 +86,7 @@ impl Runner<'_> {
         due::list(self.root, self.catalog, self.transform, &sought).await
     }
 
-    pub(super) async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {
+    async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {
         self.ledger.put_intent(&intent).await?;
         self.pursue(intent, state).await
     }

@@ -50,13 +50,19 @@ pub(super) async fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, format
     if let Some(other) = encoding::of(&start, declared).map_err(in_object)? {
         (start, text) = peek(transcoded(text, Transcoder::new(other), object.clone()), START).await?;
     }
+    if start.starts_with(encoding::MARK) {
+        text = text
+            .enumerate()
+            .map(|(piece, bytes)| Ok(if piece == 0 { bytes?.slice(encoding::MARK.len()..) } else { bytes? }))
+            .boxed();
+    }
     Ok(match format {
         Format::Csv(options) => Text { bytes: csv(text, options)?, cut: cut(options)? },
         _ => {
             let layout = Layout::of(&start);
             let (mut elements, mut folder) = (Elements::new(layout), KeyFolder::default());
             let bytes = text.map_ok(move |bytes| folder.fold(elements.mark(bytes))).boxed();
-            Text { bytes, cut: if layout == Layout::Lines { Cut::Lines } else { Cut::Elements } }
+            Text { bytes, cut: layout.cut() }
         }
     })
 }
@@ -119,7 +125,7 @@ fn transcoded(
         .boxed()
 }
 
-/// CSV with quotes and without a byte order mark.
+/// CSV with quotes.
 fn csv(text: BoxStream<'static, Result<Bytes>>, options: &CsvOptions) -> Result<BoxStream<'static, Result<Bytes>>> {
     if options.quote.is_some() {
         return Ok(text);

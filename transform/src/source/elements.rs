@@ -5,6 +5,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::records::Cut;
+
 /// Ends an object; other tabs between values become spaces.
 pub(crate) const END: u8 = b'\t';
 
@@ -29,6 +31,13 @@ impl Layout {
             (Some(b'{'), Some(b'{' | b'[' | b',' | b':')) => Self::Documents,
             _ => Self::Lines,
         }
+    }
+}
+
+impl Layout {
+    /// Where records end, once their ends are marked.
+    pub(crate) fn cut(self) -> Cut {
+        if self == Self::Lines { Cut::Lines } else { Cut::Elements }
     }
 }
 

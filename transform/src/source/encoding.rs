@@ -6,6 +6,9 @@ use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use crate::code::Code;
 use crate::error::{Error, Result};
 
+/// The byte order mark of UTF-8.
+pub(super) const MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Whether the first bytes of an object may be those of a text.
 ///
 /// # Errors

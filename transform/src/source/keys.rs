@@ -8,7 +8,6 @@ use memchr::memchr2;
 /// Lowers the ASCII letters of the keys of top-level objects, in a stream of bytes that may be cut anywhere.
 #[derive(Debug, Default)]
 pub(super) struct KeyFolder {
-    started: bool,
     /// Open brackets of either kind.
     depth: usize,
     place: Place,
@@ -30,9 +29,6 @@ enum Place {
 impl KeyFolder {
     /// The bytes with their top-level keys in lower case.
     pub(super) fn fold(&mut self, bytes: Bytes) -> Bytes {
-        // A byte order mark is no JSON.
-        let marked = !std::mem::replace(&mut self.started, true) && bytes.starts_with(b"\xEF\xBB\xBF");
-        let bytes = if marked { bytes.slice(3..) } else { bytes };
         let mut bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
         let mut at = 0;
         while at < bytes.len() {

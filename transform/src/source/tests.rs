@@ -153,6 +153,17 @@ async fn csv_columns_are_found_by_header() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_the_first_value() {
+    let text = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let headless = Format::Csv(CsvOptions { header_lines: 0, ..CsvOptions::default() });
+    let json = text("{\"id\":1,\"name\":\"a\",\"amount\":2.5}\n");
+    for (format, object) in [(headless, ("a.csv", text("1,a,2.5\n"))), (Format::Json, ("a.json", json))] {
+        let world = World::new(format, COLUMNS, &[], &[object]).await;
+        assert_eq!(world.rows("SELECT id, name, amount FROM t").await, ["1|a|2.5"]);
+    }
+}
+
+#[tokio::test]
 async fn compressed_objects_are_read_to_the_last_member() {
     let mut members = gzip("id,name,amount\n1,a,1\n");
     members.extend(gzip("2,b,2\n"));
