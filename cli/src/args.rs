@@ -160,12 +160,20 @@ pub(crate) enum FunctionChoice {
     Notify,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum CatalogAction {
     /// List the tables that the catalog has
     Show,
     /// Say what `unglue catalog` would change
     Diff,
+    /// Set parameters of a table, for example `unglue.schema_change=rescue`; without a value they are removed
+    Set {
+        /// `database.table`
+        table: String,
+        /// `parameter=value`
+        #[arg(required = true)]
+        parameters: Vec<String>,
+    },
 }
 
 /// How `check` prints errors.

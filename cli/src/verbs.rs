@@ -40,7 +40,7 @@ impl Verdict {
 pub(crate) async fn dispatch(args: &Args, screen: &mut Screen) -> Result<Verdict> {
     match &args.verb {
         Verb::Init => init::init(args, screen),
-        Verb::Catalog { action } => catalog::catalog(args, *action, screen).await,
+        Verb::Catalog { action } => catalog::catalog(args, action.as_ref(), screen).await,
         Verb::Check { format } => check::check(args, *format, screen).await,
         Verb::Plan { names, arrival } => plan::plan(args, names, arrival, screen).await,
         Verb::Run { names, full_refresh, remote: Some(function) } => {

@@ -1,4 +1,4 @@
-//! `unglue catalog`, `catalog show`, `catalog diff`
+//! `unglue catalog`, `catalog show`, `catalog diff`, `catalog set`
 
 use crate::project::{MORE_ORDERS, Project};
 
@@ -53,4 +53,32 @@ fn descriptions_and_comments_are_shown() {
     );
     project.run_well();
     insta::assert_snapshot!(project.run(["catalog", "show"]));
+}
+
+/// A table that is told to keep what does not fit it.
+#[test]
+fn parameters_of_a_table_are_set() {
+    let project = Project::cataloged();
+    let set = project.run(["catalog", "set", "raw.orders", "unglue.schema_change=rescue", "team = sales"]);
+    assert_eq!(set.code, 0, "{set}");
+    assert!(set.stdout.contains("team = sales") && set.stdout.contains("unglue.schema_change = rescue"), "{set}");
+    let again = project.run(["catalog", "set", "raw.orders", "team=sales"]);
+    assert!(again.code == 0 && again.stderr.contains("already"), "{again}");
+    let removed = project.run(["catalog", "set", "raw.orders", "team="]);
+    assert!(removed.code == 0 && !removed.stdout.contains("team"), "{removed}");
+    for (arguments, message) in [
+        (["raw.order", "a=b"], "the catalog has no table `raw.order`"),
+        (["orders", "a=b"], "`orders` is not `database.table`"),
+        (["raw.orders", "unglue.schema_change=sometimes"], "is `sometimes`"),
+        (["raw.orders", "unglue.transform=x"], "cannot be set"),
+    ] {
+        let refused = project.run(["catalog", "set", arguments[0], arguments[1]]);
+        assert!(refused.code != 0 && refused.stderr.contains(message), "{refused}");
+    }
+
+    project.write("data/raw/orders/orders-2026-11-22.csv", "order_id,amount,channel\nx,5.00,web\n9,6.00,\n");
+    project.write("sql/sales/all.sql", "SELECT order_id, amount, _rescued_data FROM raw.orders\n");
+    project.run_well();
+    let shown = project.run(["catalog", "show"]);
+    assert!(shown.stdout.contains("_rescued_data"), "{shown}");
 }

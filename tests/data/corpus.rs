@@ -52,6 +52,8 @@ fn first(case: &Case) -> (&'static str, Vec<u8>) {
         ("0.parquet", binary::parquet_rows(&[(1, "a")]))
     } else if case.name.starts_with("avro") {
         ("0.avro", binary::avro_rows(&[(1, "a")], None))
+    } else if case.name.starts_with("orc") {
+        ("0.orc", binary::orc_rows(&[(1, "a")]))
     } else {
         ("0.csv", b"id,name\n1,a\n".to_vec())
     }

@@ -129,13 +129,13 @@ codes! {
     BadObject "bad-object" Data
         "An object cannot be read at all: truncated or corrupt compression, not a Parquet file, not UTF-8.\n\nUpload it again, or move it out of the table's folder."
     ColumnMismatch "column-mismatch" Data
-        "An object has a column whose type does not fit the table's, or a CSV header without a single known column.\n\nMend the object, or change the table. What objects may change by themselves is said by the table's parameter `unglue.schema_change`: `add` and `widen` unless it is there, `fail` or `ignore`."
+        "An object has a column whose type does not fit the table's, or a CSV header without a single known column.\n\nMend the object, or change the table. What objects may change by themselves is said by the table's parameter `unglue.schema_change`: `add` and `widen` unless it is there, `rescue`, `fail` or `ignore`."
     BadPartitionValue "bad-partition-value" Data
         "A partition's value cannot be read as the type of its column, or a partition folder has other keys than the table.\n\nRename the folder, or change the type of the partition column in the catalog."
     UnreadableTable "unreadable-table" Data
         "Nothing can be told about a folder's format: its objects are of several formats, of none that is known, or without a single row.\n\nThe message lists the objects."
     UnsupportedTable "unsupported-table" Data
-        "A table of the catalog cannot be read: it is a view, or its objects are encoded in a way that is not known, or its definition lacks something.\n\nThe message names the property. Tables of CSV, JSON, Parquet and Avro can be read. Correct the definition, or have the query read another table."
+        "A table of the catalog cannot be read: it is a view, or its objects are encoded in a way that is not known, or its definition lacks something.\n\nThe message names the property. Tables of CSV, JSON, Parquet, Avro and ORC can be read. Correct the definition, or have the query read another table."
     MisplacedObject "misplaced-object" Data
         "An object or a folder of the data folder belongs to no table.\n\nThe objects of a table lie in `<database>/<table>/` or in folders below it. Names are lower-case letters, digits and `_`, and begin with a letter; what begins with `_` or `.` is not looked at."
     TooManyPartitions "too-many-partitions" Data
@@ -151,7 +151,7 @@ codes! {
     ChangedInput "changed-input" Data
         "An object that was processed before arrived again with other content, and it cannot be processed as it is.\n\n`@changed_input` says what to do with such objects: `replace` (the default) takes their former rows out and puts the new ones in, `append` adds the new rows to the former ones, `reject` refuses the object with this error. `replace` needs files that say which of their rows came from which object: those written under another setting do not, so that the table must be rebuilt once with `unglue run --full-refresh`."
     BadEvent "bad-event" Data
-        "A message of a queue or a bus is not one that unglue understands, or it is about a bucket or an account that is not configured.\n\nUnderstood are the events of S3 that EventBridge sends, S3 notifications (versions 2.x), either of them also wrapped by SNS, the state changes of Glue crawlers, and unglue's own events. Anything else is set aside after one try: no retry would make it understood, and nothing was read or written. Correct the rule, the notification or the program that sends it; what should have been processed is sent again with `unglue replay`, or from the dead-letter queue."
+        "A message of a queue or a bus is not one that unglue understands, or it is about a bucket or an account that is not configured.\n\nUnderstood are the events of S3 that EventBridge sends, S3 notifications (versions 2.x), either of them also wrapped by SNS, the state changes of Glue crawlers, and unglue's own events. Anything else is set aside after one try: no retry would make it understood, and nothing was read or written. Correct the rule, the notification or the program that sends it; what should have been processed is sent again from the dead-letter queue, or the object is uploaded again."
     // Surroundings.
     OutOfMemory "out-of-memory" Environment
         "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nSorts, aggregates and joins on equal columns spill; a join on anything else (`<`, `BETWEEN`, `CROSS JOIN`) holds one of its tables whole. Raise `--memory`, or make the query smaller: filter earlier, join on equal columns."

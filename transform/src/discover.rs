@@ -7,6 +7,7 @@ mod columns;
 mod drift;
 mod folders;
 mod format;
+mod literal;
 mod sample;
 mod survey;
 
@@ -410,6 +411,7 @@ async fn plan(
                 version: None,
             };
             drift::remember(&mut table, &undecided);
+            literal::remember(&mut table, &samples);
             change.definition = Some(table);
         }
     }

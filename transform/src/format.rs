@@ -16,6 +16,8 @@ pub enum Format {
     Parquet,
     /// Avro's container files.
     Avro,
+    /// ORC.
+    Orc,
 }
 
 impl fmt::Display for Format {
@@ -25,6 +27,7 @@ impl fmt::Display for Format {
             Self::Json => "json",
             Self::Parquet => "parquet",
             Self::Avro => "avro",
+            Self::Orc => "orc",
         })
     }
 }

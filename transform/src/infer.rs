@@ -18,6 +18,7 @@ use crate::hive::HiveType;
 pub(crate) use csv::infer_csv;
 pub(crate) use declared::infer_declared;
 pub(crate) use detect::{detect_csv, has_header};
+pub(crate) use fit::type_fits;
 pub(crate) use json::infer_json;
 pub(crate) use lattice::Shape;
 pub(crate) use misfit::{Misfit, misfit};
@@ -57,7 +58,7 @@ impl Seen {
     pub(crate) fn fits(&self, declared: &HiveType) -> bool {
         match self {
             Self::Values(shape) => fit::values_fit(shape, declared),
-            Self::Declared(seen) => fit::type_fits(seen, declared),
+            Self::Declared(seen) => type_fits(seen, declared),
         }
     }
 
@@ -68,7 +69,7 @@ impl Seen {
 
     /// Whether objects declare a type of which the declared one of the table holds more.
     pub(crate) fn is_narrower(&self, declared: &HiveType) -> bool {
-        matches!(self, Self::Declared(seen) if seen != declared && fit::type_fits(seen, declared))
+        matches!(self, Self::Declared(seen) if seen != declared && type_fits(seen, declared))
     }
 
     /// The narrowest type that holds what was seen beside what a column of this type holds, if there is one.

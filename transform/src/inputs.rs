@@ -32,7 +32,7 @@ pub(crate) fn expansion(format: &Format, objects: &[InputObject]) -> u64 {
     let compressed = objects.iter().any(|object| Codec::of(object.meta.location.as_ref()).is_some());
     match (format, compressed) {
         (Format::Parquet, _) => 4,
-        (Format::Avro, _) => 3,
+        (Format::Avro | Format::Orc, _) => 3,
         (_, true) => 6,
         (_, false) => 1,
     }

@@ -44,6 +44,7 @@ mod registration;
 mod run;
 mod runtime;
 mod safety;
+mod schema_change;
 mod session;
 mod settings;
 mod source;

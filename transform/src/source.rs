@@ -1,5 +1,6 @@
 //! A catalog table as DataFusion sees it: the schema of the catalog over a fixed list of objects.
 
+mod arrangement;
 mod avro;
 mod bytes;
 mod careful;
@@ -10,10 +11,13 @@ mod heading;
 mod keys;
 mod locate;
 mod names;
+mod orc;
+mod parquet;
 mod prune;
 mod quoting;
 mod records;
 mod rejects;
+mod rescue;
 mod scan;
 #[cfg(feature = "testing")]
 pub(crate) mod steps;
@@ -22,6 +26,7 @@ mod text;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ::parquet::arrow::RowNumber;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -38,20 +43,22 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
 use object_store::path::Path;
-use parquet::arrow::RowNumber;
 
 use crate::error::Error;
 use crate::format::Format;
 use crate::inputs::{Input, InputObject, PartitionValues, expansion};
 use crate::partition;
+use crate::schema_change::{RESCUED, SchemaChange};
 use crate::table::{Column, Table};
 
-pub(crate) use avro::avro_schema;
+pub(crate) use avro::{AVRO_SCHEMA, avro_schema};
 pub(crate) use decoder::UNCLOSED;
 pub(crate) use elements::{Elements, Layout};
 pub(crate) use encoding::{Transcoder, of as encoding_of};
 pub(crate) use heading::{Head, Heading, csv_fields, cut, reader as csv_reader};
-pub(crate) use locate::{first_unreadable_parquet, footer};
+pub(crate) use locate::first_unreadable_parquet;
+pub(crate) use orc::{orc_by_place, orc_schema};
+pub(crate) use parquet::footer;
 pub(crate) use quoting::Quoting;
 pub(crate) use records::{Cut, Splitter};
 pub(crate) use rejects::{Rejected, Rejects};
@@ -114,7 +121,8 @@ impl SourceTable {
         Self { rejects, ..self }
     }
 
-    fn file_source(&self) -> Arc<dyn FileSource> {
+    /// `rescues` is whether what fits no column is wanted.
+    fn file_source(&self, rescues: bool) -> Arc<dyn FileSource> {
         let mut partition_fields = fields(&self.table.partition_keys).into_iter().map(Arc::new).collect::<Vec<_>>();
         partition_fields.extend(self.hidden.as_ref().map(|hidden| number_field(hidden.name)));
         let mut schema = TableSchema::builder(Arc::new(Schema::new(fields(&self.table.columns))))
@@ -124,10 +132,8 @@ impl SourceTable {
         }
         let schema = schema.build();
         match &self.table.format {
-            Format::Parquet => Arc::new(ParquetSource::new(schema).with_pushdown_filters(true)),
-            Format::Csv(_) | Format::Json | Format::Avro => {
-                Arc::new(scan::ObjectSource::new(Arc::clone(&self.table), schema, self.rejects.clone()))
-            }
+            Format::Parquet if !rescues => Arc::new(ParquetSource::new(schema).with_pushdown_filters(true)),
+            _ => Arc::new(scan::ObjectSource::new(Arc::clone(&self.table), schema, self.rejects.clone())),
         }
     }
 
@@ -207,8 +213,10 @@ impl TableProvider for SourceTable {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        let rescues = SchemaChange::rescues(&self.table)
+            && self.schema.index_of(RESCUED).is_ok_and(|place| projection.is_none_or(|all| all.contains(&place)));
         let groups = FileGroup::new(self.files(&objects)?).split_files(state.config().target_partitions());
-        let config = FileScanConfigBuilder::new(self.store.clone(), self.file_source())
+        let config = FileScanConfigBuilder::new(self.store.clone(), self.file_source(rescues))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)

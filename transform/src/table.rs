@@ -9,6 +9,8 @@ use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::hive::HiveType;
+use crate::registration::OWNER;
+use crate::schema_change::SchemaChange;
 
 /// `database.table`, both lower-case as the Glue Data Catalog keeps them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,6 +105,25 @@ pub struct Table {
     /// The version this was read as; `None` for a table not yet in the catalog. Opaque to all but the catalog.
     #[serde(skip)]
     pub version: Option<String>,
+}
+
+impl Table {
+    /// Sets a parameter, or removes it for an empty value.
+    ///
+    /// # Errors
+    /// [`Code::UnsupportedTable`] for a value of `unglue.schema_change` that is none; [`Code::NotSupported`] for a parameter that says
+    /// which transform makes the table.
+    pub fn set_parameter(&mut self, key: &str, value: &str) -> Result<()> {
+        if key == OWNER || key.is_empty() {
+            return Err(Error::new(Code::NotSupported, format!("the parameter `{key}` cannot be set"))
+                .help("name another one: `parameter=value`"));
+        }
+        match value {
+            "" => self.parameters.remove(key),
+            value => self.parameters.insert(key.to_owned(), value.to_owned()),
+        };
+        SchemaChange::of(self).map(|_| ())
+    }
 }
 
 /// One partition: a value for each key, and where its objects lie.

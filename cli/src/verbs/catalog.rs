@@ -1,23 +1,29 @@
-//! `unglue catalog`, `catalog show`, `catalog diff`
+//! `unglue catalog`, `catalog show`, `catalog diff`, `catalog set`
 
 use handlers::project::folder;
 use handlers::words::count;
 use serde_json::{Value, json};
-use transform::{Catalog, ColumnChange, Discovery, Error, HiveType, Result, TableChange};
+use transform::{Catalog, Code, ColumnChange, Discovery, Error, HiveType, Result, TableChange, TableName};
 
 use super::Verdict;
 use crate::args::{Args, CatalogAction};
 use crate::edge;
 use crate::screen::Screen;
 
+/// Tries for a table that other processes are changing.
+const ATTEMPTS: usize = 5;
+
 /// Types that are wider than this, such as long structs, do not push all comments to the right.
 const WIDEST_TYPE: usize = 24;
 
 /// Brings the catalog up to date, shows it, or says what would change.
-pub(super) async fn catalog(args: &Args, action: Option<CatalogAction>, screen: &mut Screen) -> Result<Verdict> {
+pub(super) async fn catalog(args: &Args, action: Option<&CatalogAction>, screen: &mut Screen) -> Result<Verdict> {
     let engine = edge::engine(args).await?;
     let discovery = match action {
         Some(CatalogAction::Show) => return show(engine.catalog(), screen).await,
+        Some(CatalogAction::Set { table, parameters }) => {
+            return set(engine.catalog(), table, parameters, screen).await;
+        }
         // Without the project, targets of transforms could not be told from source tables.
         Some(CatalogAction::Diff) => engine.catalog_diff(&folder::read(&args.project)?.0).await?,
         None => engine.discover(&folder::read(&args.project)?.0).await?,
@@ -86,6 +92,41 @@ fn summary(change: &TableChange) -> String {
         parts.push(count(change.partitions_added.len() as u64, "new partition"));
     }
     parts.join(", ")
+}
+
+/// Sets parameters of a table, each `parameter=value`.
+async fn set(catalog: &dyn Catalog, table: &str, parameters: &[String], screen: &mut Screen) -> Result<Verdict> {
+    let name = TableName::try_from(table.to_owned())?;
+    let mut attempt = 1;
+    loop {
+        let Some(mut table) = catalog.table(&name).await? else {
+            return Err(Error::new(Code::NotFound, format!("the catalog has no table `{name}`"))
+                .help("`unglue catalog show` lists those it has"));
+        };
+        let before = table.parameters.clone();
+        for parameter in parameters {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            table.set_parameter(key.trim(), value.trim())?;
+        }
+        if table.parameters == before {
+            screen.note("the table has these parameters already");
+            return Ok(Verdict::Clean);
+        }
+        match catalog.put_table(&table).await {
+            Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
+            outcome => {
+                let table = outcome?;
+                if screen.is_json() {
+                    screen.json(&table)?;
+                    return Ok(Verdict::Clean);
+                }
+                let set = table.parameters.iter().map(|(key, value)| format!("    {key} = {value}"));
+                screen.line(format!("{name} has the parameters"));
+                set.for_each(|line| screen.line(line));
+                return Ok(Verdict::Clean);
+            }
+        }
+    }
 }
 
 async fn show(catalog: &dyn Catalog, screen: &mut Screen) -> Result<Verdict> {

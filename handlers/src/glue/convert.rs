@@ -76,7 +76,7 @@ fn readable(glue: &types::Table) -> Result<(), String> {
 
 fn unsupported(name: &TableName, why: &str) -> Error {
     Error::new(Code::UnsupportedTable, format!("the table `{name}` cannot be read: {why}"))
-        .help("correct its definition in the Glue Data Catalog, or read another table; CSV, JSON, Parquet and Avro can be read")
+        .help("correct its definition in the Glue Data Catalog, or read another table; CSV, JSON, Parquet, Avro and ORC can be read")
 }
 
 /// A location as unglue has it: with `/` at the end, and `s3://` for Hadoop's other names of it.

@@ -68,6 +68,10 @@ pub(super) fn table_input(wanted: &Table, present: Option<&types::Table>) -> Res
     if !keeps_format {
         format::write(&mut descriptor, &wanted.format, &wanted.columns);
     }
+    // Athena looks for it in either place.
+    if let (Some(literal), Some(serde)) = (wanted.parameters.get(format::AVRO_SCHEMA), &mut descriptor.serde_info) {
+        serde.parameters.get_or_insert_default().insert(format::AVRO_SCHEMA.to_owned(), literal.clone());
+    }
 
     let mut parameters: HashMap<String, String> = wanted.parameters.clone().into_iter().collect();
     // Where the encoding stays, its parameters stay where they are, which may be in the descriptor.

@@ -14,9 +14,16 @@ const PARQUET_INPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetI
 const PARQUET_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
 const OLD_PARQUET_INPUT: &str = "parquet.hive.DeprecatedParquetInputFormat";
 
+/// Parameter by which Athena reads Avro.
+pub(super) const AVRO_SCHEMA: &str = "avro.schema.literal";
+
 const AVRO: &str = "org.apache.hadoop.hive.serde2.avro.AvroSerDe";
 const AVRO_INPUT: &str = "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat";
 const AVRO_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat";
+
+const ORC: &str = "org.apache.hadoop.hive.ql.io.orc.OrcSerde";
+const ORC_INPUT: &str = "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat";
+const ORC_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat";
 
 const JSON: &str = "org.openx.data.jsonserde.JsonSerDe";
 const OTHER_JSON: [&str; 2] = ["org.apache.hive.hcatalog.data.JsonSerDe", "org.apache.hadoop.hive.serde2.JsonSerDe"];
@@ -31,6 +38,9 @@ const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputF
 const NULL: &str = "serialization.null.format";
 const ENCODING: &str = "serialization.encoding";
 const ESCAPE: &str = "escape.delim";
+
+/// Parameter of Hive's ORC SerDe.
+const BY_PLACE: &str = "orc.column.index.access";
 
 /// Parameters of unglue's own, which other engines pass over: what begins a line that is no row; and `position` where the fields are
 /// the table's columns in their order although there is a header.
@@ -54,6 +64,7 @@ pub(super) fn read(descriptor: &StorageDescriptor, table: Option<&Parameters>) -
     let (format, inputs) = match library {
         PARQUET | OLD_PARQUET => (Format::Parquet, [PARQUET_INPUT, OLD_PARQUET_INPUT].as_slice()),
         AVRO => (Format::Avro, [AVRO_INPUT].as_slice()),
+        ORC => (orc(&parameters)?, [ORC_INPUT].as_slice()),
         _ if library == JSON || OTHER_JSON.contains(&library) => (json(&parameters)?, [TEXT_INPUT].as_slice()),
         CSV => (Format::Csv(quoted(&parameters)?), [TEXT_INPUT].as_slice()),
         DELIMITED => (Format::Csv(delimited(&parameters)?), [TEXT_INPUT].as_slice()),
@@ -92,6 +103,12 @@ fn json(parameters: &Lookup<'_>) -> Result<Format, String> {
         Some(key) => Err(format!("its parameter `{key}` gives a column another name than the objects do")),
         None => Ok(Format::Json),
     }
+}
+
+/// Athena finds columns of ORC by their place unless it is told otherwise; here they are found by name.
+fn orc(parameters: &Lookup<'_>) -> Result<Format, String> {
+    parameters.usual(BY_PLACE, &["false"])?;
+    Ok(Format::Orc)
 }
 
 /// Options of the OpenCSV SerDe. Its own default for `escapeChar`, a backslash, is passed over: hardly any object of the tables that
@@ -165,6 +182,7 @@ pub(super) fn write(descriptor: &mut StorageDescriptor, format: &Format, columns
         Format::Parquet => (PARQUET, vec![("serialization.format", "1".to_owned())], PARQUET_INPUT, PARQUET_OUTPUT),
         Format::Json => (JSON, Vec::new(), TEXT_INPUT, TEXT_OUTPUT),
         Format::Avro => (AVRO, vec![("serialization.format", "1".to_owned())], AVRO_INPUT, AVRO_OUTPUT),
+        Format::Orc => (ORC, vec![(BY_PLACE, "false".to_owned())], ORC_INPUT, ORC_OUTPUT),
         Format::Csv(options) => {
             let (library, parameters) = csv(options, columns);
             (library, parameters, TEXT_INPUT, TEXT_OUTPUT)

@@ -1,4 +1,4 @@
-//! Parquet and Avro: cut, damaged, with other columns and types.
+//! Parquet, Avro and ORC: cut, damaged, with other columns and types.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, 
 use arrow_avro::compression::CompressionCodec;
 use arrow_avro::writer::WriterBuilder;
 use arrow_avro::writer::format::AvroOcfFormat;
+use orc_rust::ArrowWriterBuilder;
+use orc_rust::compression::CompressionType;
 
 use super::Becomes::{Count, Refused, Rows};
 use super::{Case, case, check};
@@ -34,6 +36,23 @@ fn avro(columns: &[(&str, ArrayRef)], codec: Option<CompressionCodec>) -> Vec<u8
     writer.finish().unwrap();
     drop(writer);
     content.flush().unwrap();
+    content
+}
+
+pub(super) fn orc_rows(rows: &[(i64, &str)]) -> Vec<u8> {
+    orc(&columns(rows), None)
+}
+
+fn orc(columns: &[(&str, ArrayRef)], codec: Option<CompressionType>) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter(columns.iter().map(|(name, column)| (*name, Arc::clone(column)))).unwrap();
+    let mut content = Vec::new();
+    let mut writer = ArrowWriterBuilder::new(&mut content, batch.schema());
+    if let Some(codec) = codec {
+        writer = writer.with_compression(codec);
+    }
+    let mut writer = writer.try_build().unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
     content
 }
 
@@ -141,6 +160,55 @@ fn avro_cases() -> Vec<Case> {
     cases
 }
 
+fn orc_cases() -> Vec<Case> {
+    let rows: &[(i64, &str)] = &[(2, "b"), (3, "c")];
+    let good = orc_rows(rows);
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["b"]));
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![2]));
+    let narrow: ArrayRef = Arc::new(Int32Array::from(vec![2]));
+    let (id_of, text_of) = (|name| (name, id.clone()), |name| (name, text.clone()));
+    let written = |columns: &[(&str, ArrayRef)]| orc(columns, None);
+    let mut damaged = good.clone();
+    damaged[3..30].fill(0xFF);
+    let mut footer = good.clone();
+    let end = footer.len();
+    footer[end - 40..end - 30].fill(0xFF);
+    let huge = [b"ORC".as_slice(), &[0; 8], &[0x08, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x10, 0, 6]].concat();
+    let mut cases = vec![
+        case("orc_good", "x.orc", &good, Rows(&["2|b", "3|c"], 0)),
+        case("orc_no_suffix", "part-0000", &good, Rows(&["2|b", "3|c"], 0)),
+        case("orc_other_case", "x.orc", written(&[id_of("ID"), text_of("Name")]), Rows(&["2|b"], 0)),
+        case("orc_reordered", "x.orc", written(&[text_of("name"), id_of("id")]), Rows(&["2|b"], 0)),
+        case("orc_by_place", "x.orc", written(&[id_of("_col0"), text_of("_col1")]), Rows(&["2|b"], 0)),
+        case("orc_fewer_columns", "x.orc", written(&[id_of("id")]), Rows(&["2|NULL"], 0)),
+        case("orc_more_columns", "x.orc", written(&[id_of("id"), text_of("name"), id_of("more")]), Rows(&["2|b"], 0)),
+        case("orc_other_columns", "x.orc", written(&[id_of("other")]), Refused("column-mismatch")),
+        case("orc_narrower", "x.orc", written(&[("id", narrow), text_of("name")]), Rows(&["2|b"], 0)),
+        case("orc_other_type", "x.orc", written(&[text_of("id"), text_of("name")]), Refused("column-mismatch")),
+        case("orc_no_rows", "x.orc", orc_rows(&[]), Rows(&[], 0)),
+        case("orc_empty", "x.orc", "", Rows(&[], 0)),
+        case("orc_magic_only", "x.orc", "ORC", Refused("bad-object")),
+        case("orc_cut", "x.orc", &good[..good.len() - 5], Refused("bad-object")),
+        case("orc_half", "x.orc", &good[..good.len() / 2], Refused("bad-object")),
+        case("orc_damaged_stripe", "x.orc", damaged, Refused("bad-object")),
+        case("orc_damaged_footer", "x.orc", footer, Refused("bad-object")),
+        case("orc_footer_of_gigabytes", "x.orc", huge, Refused("bad-object")),
+        case("orc_is_csv", "x.orc", "id,name\n2,b\n", Refused("bad-object")),
+        case("orc_packed", "x.orc", gzip_bytes(&good), Refused("bad-object")),
+        case("orc_many", "x.orc", orc_rows(&(0..50_000).map(|id| (id, "x")).collect::<Vec<_>>()), Count(50_000, 0)),
+    ];
+    let codecs = [CompressionType::Zlib, CompressionType::Snappy, CompressionType::Lz4, CompressionType::Zstd];
+    for (index, codec) in codecs.into_iter().enumerate() {
+        cases.push(case(
+            &format!("orc_codec_{index}"),
+            "x.orc",
+            orc(&columns(rows), Some(codec)),
+            Rows(&["2|b", "3|c"], 0),
+        ));
+    }
+    cases
+}
+
 fn gzip_bytes(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(content).unwrap();
@@ -150,6 +218,11 @@ fn gzip_bytes(content: &[u8]) -> Vec<u8> {
 #[test]
 fn parquet_objects() {
     check(&parquet_cases());
+}
+
+#[test]
+fn orc_objects() {
+    check(&orc_cases());
 }
 
 #[test]

@@ -231,6 +231,7 @@ impl Suite<'_> {
             Format::Json,
             Format::Parquet,
             Format::Avro,
+            Format::Orc,
             Format::Csv(CsvOptions { header_lines: 0, null: Some("\\N".to_owned()), ..csv.clone() }),
             Format::Csv(CsvOptions { header_lines: 3, by_position: true, ..csv.clone() }),
             Format::Csv(CsvOptions { escape: Some('\\'), comment: Some('#'), ..csv.clone() }),

@@ -1,11 +1,14 @@
 //! The columns of a table, from samples of its objects.
 
+use arrow::datatypes::Schema;
+
 use super::format::{self, Family};
-use super::sample::{self, Content, Sample};
+use super::sample::{Content, Sample};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::{CsvOptions, Format};
-use crate::infer::{Schema, Seen, detect_csv, has_header, infer_csv, infer_declared, infer_json};
+use crate::infer::{self, Seen, detect_csv, has_header, infer_csv, infer_declared, infer_json};
+use crate::source;
 use crate::store::DataRoot;
 use crate::table::{Column, TableName};
 
@@ -55,7 +58,7 @@ pub(super) fn of_new_table(keys: &[Column], samples: &[Sample], findings: &mut V
         Family::Json => Format::Json,
         Family::Parquet => Format::Parquet,
         Family::Avro => Format::Avro,
-        Family::Orc => return Err(sample::no_orc().in_object(&first.url, None)),
+        Family::Orc => Format::Orc,
     };
     let schemas = schemas(&format, &[], samples, findings);
     if !schemas.iter().any(|schema| schema.has_rows) {
@@ -137,6 +140,10 @@ pub(super) fn schemas<'a>(
     let mut schemas = Vec::with_capacity(samples.len());
     for sample in samples {
         let schema = match (&sample.content, format) {
+            (Content::Declared { schema, rows, .. }, Format::Orc) => {
+                let known = Schema::new(source::fields(columns));
+                Ok(infer_declared(&source::orc_by_place(&known, schema), *rows))
+            }
             (Content::Declared { schema, rows, .. }, _) => Ok(infer_declared(schema, *rows)),
             (Content::Text { text, complete, .. }, Format::Csv(options)) => {
                 infer_csv(text, *complete, options, columns)
@@ -144,7 +151,7 @@ pub(super) fn schemas<'a>(
             (Content::Text { text, complete, .. }, _) => Ok(infer_json(text, *complete)),
         };
         match schema {
-            Ok(Schema { columns, has_rows, findings: found }) => {
+            Ok(infer::Schema { columns, has_rows, findings: found }) => {
                 findings.extend(found.into_iter().map(|finding| finding.in_object(&sample.url, None)));
                 schemas.push(ObjectSchema { sample, columns, has_rows });
             }

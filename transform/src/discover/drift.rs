@@ -4,16 +4,15 @@
 //! wrote a comment, stays.
 
 use super::columns::{ObjectSchema, Union, columns, schemas, union};
+use super::literal;
 use super::sample::{Content, Sample};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::hive::HiveType;
 use crate::infer::{Misfit, Seen, misfit};
+use crate::schema_change::{Other, POLICY, RESCUED, SchemaChange};
 use crate::table::{Column, Table};
-
-/// Table parameter: what to do when objects differ from their table.
-const POLICY: &str = "unglue.schema_change";
 
 /// Table parameter: columns that had no value yet, so that their type is a guess; separated by commas.
 pub(super) const UNDECIDED: &str = "unglue.undecided";
@@ -75,60 +74,15 @@ impl ColumnChangeKind {
     }
 }
 
-/// What a table's parameter allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Policy {
-    add: bool,
-    widen: bool,
-    /// What is not allowed sets the object aside.
-    refuses: Refuses,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refuses {
-    /// Only what cannot be read.
-    Misfits,
-    /// Any difference in columns or types.
-    Everything,
-    Nothing,
-}
-
-impl Policy {
-    /// # Errors
-    /// [`Code::UnsupportedTable`] for a word that is none.
-    fn of(table: &Table) -> Result<Self> {
-        let Some(text) = table.parameters.get(POLICY) else {
-            return Ok(Self { add: true, widen: true, refuses: Refuses::Misfits });
-        };
-        let mut policy = Self { add: false, widen: false, refuses: Refuses::Misfits };
-        for word in text.split([',', '+', ' ']).filter(|word| !word.is_empty()) {
-            match word.to_ascii_lowercase().as_str() {
-                "add" => policy.add = true,
-                "widen" => policy.widen = true,
-                "fail" => policy.refuses = Refuses::Everything,
-                "ignore" => policy.refuses = Refuses::Nothing,
-                _ => {
-                    let message = format!("the parameter `{POLICY}` of `{}` is `{text}`", table.name);
-                    return Err(Error::new(Code::UnsupportedTable, message)
-                        .help("use `add`, `widen`, both of them with a comma between, `fail` or `ignore`"));
-                }
-            }
+/// Whether an object is set aside for a difference.
+fn is_refused(policy: SchemaChange, change: &ColumnChange) -> bool {
+    use ColumnChangeKind as Kind;
+    !change.applied
+        && match policy.other {
+            Other::Ignore | Other::Rescue => false,
+            Other::RefuseMisfits => change.kind == Kind::Incompatible,
+            Other::Refuse => matches!(change.kind, Kind::Added | Kind::Missing | Kind::Widened | Kind::Incompatible),
         }
-        Ok(policy)
-    }
-
-    /// Whether an object is set aside for a difference.
-    fn refuses(self, change: &ColumnChange) -> bool {
-        use ColumnChangeKind as Kind;
-        !change.applied
-            && match self.refuses {
-                Refuses::Nothing => false,
-                Refuses::Misfits => change.kind == Kind::Incompatible,
-                Refuses::Everything => {
-                    matches!(change.kind, Kind::Added | Kind::Missing | Kind::Widened | Kind::Incompatible)
-                }
-            }
-    }
 }
 
 /// What becomes of a table.
@@ -147,7 +101,7 @@ pub(super) struct Drift {
 /// # Errors
 /// [`Code::UnsupportedTable`] if its policy cannot be understood.
 pub(super) fn of_known_table(table: &Table, samples: &[Sample], findings: &mut Vec<Error>) -> Result<Drift> {
-    let policy = Policy::of(table)?;
+    let policy = SchemaChange::of(table)?;
     let mut schemas = schemas(&table.format, &table.columns, samples, findings);
     schemas.retain(|schema| match names_nothing(table, schema) {
         Some(error) => {
@@ -166,11 +120,19 @@ pub(super) fn of_known_table(table: &Table, samples: &[Sample], findings: &mut V
         compare(table, column, &schemas, policy, &mut undecided, &mut drift.changes);
     }
     let mut new = union(schemas, findings);
-    new.retain(|found| !table.columns.iter().any(|column| column.name == found.name));
+    new.retain(|found| found.name != RESCUED && !table.columns.iter().any(|column| column.name == found.name));
     add(table, new, policy, &mut undecided, &mut drift, findings);
+    if policy.other == Other::Rescue && !wanted.columns.iter().any(|column| column.name == RESCUED) {
+        let comment = Some("what fits no other column, as JSON".to_owned());
+        drift.added.push(Column { name: RESCUED.to_owned(), hive_type: HiveType::String, comment });
+    }
     wanted.columns.extend(drift.added.iter().cloned());
     remember(&mut wanted, &undecided);
-    findings.extend(drift.changes.iter().filter(|change| policy.refuses(change)).map(|change| refusal(table, change)));
+    findings
+        .extend(drift.changes.iter().filter(|change| is_refused(policy, change)).map(|change| refusal(table, change)));
+    if wanted.columns != table.columns {
+        literal::remember(&mut wanted, samples);
+    }
     if wanted != *table {
         drift.definition = Some(wanted);
     }
@@ -239,7 +201,7 @@ fn in_order(table: &Table, schema: &ObjectSchema<'_>, changes: &mut Vec<ColumnCh
     };
     let place = |column: &Column| schema.columns.iter().position(|(name, _)| *name == column.name);
     let mut furthest = None;
-    for column in &table.columns {
+    for column in table.columns.iter().filter(|column| column.name != RESCUED) {
         match place(column) {
             None => tell(column, ColumnChangeKind::Missing),
             place if place < furthest => tell(column, ColumnChangeKind::Reordered),
@@ -253,7 +215,7 @@ fn compare(
     table: &Table,
     column: &mut Column,
     schemas: &[ObjectSchema<'_>],
-    policy: Policy,
+    policy: SchemaChange,
     undecided: &mut Vec<String>,
     changes: &mut Vec<ColumnChange>,
 ) {
@@ -332,7 +294,7 @@ fn compare(
 fn add(
     table: &Table,
     new: Vec<Union<'_>>,
-    policy: Policy,
+    policy: SchemaChange,
     undecided: &mut Vec<String>,
     drift: &mut Drift,
     findings: &mut Vec<Error>,

@@ -29,6 +29,7 @@ impl Family {
             Format::Json => Self::Json,
             Format::Parquet => Self::Parquet,
             Format::Avro => Self::Avro,
+            Format::Orc => Self::Orc,
         }
     }
 
@@ -103,7 +104,7 @@ pub(super) fn of_text(text: &[u8], complete: bool, expected: Option<Family>) -> 
         (_, _, Some(Family::Csv)) => Ok(Family::Csv),
         _ if detect_csv(text, complete).is_some() => Ok(Family::Csv),
         _ => Err(Error::new(Code::UnreadableTable, "the object is of no known format")
-            .help("move it out of the table's folder; known are CSV, JSON, Parquet and Avro")),
+            .help("move it out of the table's folder; known are CSV, JSON, Parquet, Avro and ORC")),
     }
 }
 

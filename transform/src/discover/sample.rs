@@ -135,6 +135,10 @@ async fn content(root: &DataRoot, object: &Object, known: Option<&Format>) -> Re
     if expected == Some(Family::Parquet) {
         return parquet(root, object).await;
     }
+    if expected == Some(Family::Orc) {
+        let found = root.store().head(&object.path).await.map_err(|error| storage(&object.url, error))?;
+        return orc(root, found).await;
+    }
     let (mut start, mut found) = part(root, object, GetRange::Bounded(0..START), None).await?;
     let codec = Codec::of_content(&start);
     if codec == Some(Codec::Bzip2) && found.size > START {
@@ -147,8 +151,8 @@ async fn content(root: &DataRoot, object: &Object, known: Option<&Format>) -> Re
     };
     match format::of_magic(&text) {
         Some(Family::Parquet) if codec.is_none() => return parquet(root, object).await,
+        Some(Family::Orc) if codec.is_none() => return orc(root, found).await,
         Some(Family::Avro) => return avro(&text),
-        Some(Family::Orc) => return Err(no_orc()),
         Some(family) => {
             let message = format!("the content is {} inside of a compressed object", family.name());
             return Err(Error::new(Code::BadObject, message).help("upload it without the compression round it"));
@@ -177,8 +181,9 @@ fn avro(start: &[u8]) -> Result<Content> {
     Ok(Content::Declared { family: Family::Avro, schema, rows: 1 })
 }
 
-pub(super) fn no_orc() -> Error {
-    Error::new(Code::UnreadableTable, "the object is ORC, which cannot be read").help("write it as Parquet")
+async fn orc(root: &DataRoot, found: ObjectMeta) -> Result<Content> {
+    let (schema, rows) = source::orc_schema(root.store(), found).await?;
+    Ok(Content::Declared { family: Family::Orc, schema, rows: i64::try_from(rows).unwrap_or(i64::MAX) })
 }
 
 async fn parquet(root: &DataRoot, object: &Object) -> Result<Content> {

@@ -59,7 +59,7 @@ pub(super) fn wider_for_values(shape: &Shape, declared: &HiveType) -> Option<Hiv
 }
 
 /// Whether a column of the type `declared` can hold every value of the type `seen`.
-pub(super) fn type_fits(seen: &HiveType, declared: &HiveType) -> bool {
+pub(crate) fn type_fits(seen: &HiveType, declared: &HiveType) -> bool {
     match (seen, declared) {
         (HiveType::String, HiveType::Varchar(_) | HiveType::Char(_)) => true,
         _ => widened(declared, seen).as_ref() == Some(declared),

@@ -3,24 +3,26 @@
 use std::io::{self, BufReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::CastOptions;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow_avro::reader::ReaderBuilder;
 use bytes::{Buf, Bytes};
-use datafusion::common::nested_struct::cast_column;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::arrangement::Arrangement;
 use super::bytes::decompressed;
-use super::names::rename;
 use super::text::TextReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
+
+/// The metadata of an Arrow schema that holds the schema as an object declares it, as JSON.
+pub(crate) const AVRO_SCHEMA: &str = "avro.schema";
 
 /// Batches that wait for whoever reads them.
 const WAITING: usize = 2;
@@ -28,14 +30,16 @@ const WAITING: usize = 2;
 /// Bytes of the marker that ends each block.
 const MARKER: usize = 16;
 
-/// The schema that the start of an object declares.
+/// The schema that the start of an object declares, as it is written there among the metadata.
 ///
 /// # Errors
 /// [`Code::BadObject`].
 pub(crate) fn avro_schema(start: &[u8]) -> Result<Schema> {
     let opened = std::panic::catch_unwind(|| ReaderBuilder::new().build(start));
     let reader = opened.map_err(|_| bad("its header is damaged"))?.map_err(|error| bad(&error.to_string()))?;
-    Ok(reader.schema().as_ref().clone())
+    let text = reader.avro_header().get(AVRO_SCHEMA).map(|text| String::from_utf8_lossy(text).into_owned());
+    let metadata = text.map(|text| (AVRO_SCHEMA.to_owned(), text)).into_iter().collect();
+    Ok(reader.schema().as_ref().clone().with_metadata(metadata))
 }
 
 /// Batches of the wanted columns of one object.
@@ -54,7 +58,7 @@ pub(super) async fn read(
     // The decoder pulls its bytes, and must not hold up others while it waits for them.
     let decoding = tokio::task::spawn_blocking(move || {
         let pieces = Pieces { handle, bytes, current: Bytes::new(), last: Arc::default() };
-        let sent = decode(pieces, &reader, |batch| batches.blocking_send(Ok(batch)).is_ok());
+        let sent = decode(pieces, &reader, &meta.location, |batch| batches.blocking_send(Ok(batch)).is_ok());
         if let Err(error) = sent {
             // Nobody waits for it any more if this fails.
             let _ = batches.blocking_send(Err(error.in_object(&place, None)));
@@ -71,38 +75,20 @@ pub(super) async fn read(
 }
 
 /// Decodes an object, and gives each batch away until nobody wants more.
-fn decode(pieces: Pieces, reader: &TextReader, mut give: impl FnMut(RecordBatch) -> bool) -> Result<()> {
+fn decode(pieces: Pieces, reader: &TextReader, path: &Path, mut give: impl FnMut(RecordBatch) -> bool) -> Result<()> {
     let last = Arc::clone(&pieces.last);
     let batches = ReaderBuilder::new().with_batch_size(reader.batch_size).build(BufReader::new(pieces));
     let mut batches = batches.map_err(failure)?;
-    let columns = Schema::new(super::fields(&reader.table.columns));
-    let renamed = rename(&columns, &batches.schema())?;
+    let arrangement = Arrangement::new(reader, &batches.schema(), path)?;
     let sync = batches.avro_header().sync();
     for batch in &mut batches {
-        if !give(arranged(&batch.map_err(failure)?, &renamed, &reader.wanted)?) {
+        if !give(arrangement.apply(&batch.map_err(failure)?)?) {
             return Ok(());
         }
     }
     // The decoder takes the middle of a block for the end of the object. Each block ends with the marker of the header.
     let is_whole = *last.lock().unwrap_or_else(PoisonError::into_inner) == sync;
     if is_whole { Ok(()) } else { Err(bad("it ends in the middle of a block")) }
-}
-
-/// The wanted columns of a batch in their types; NULL where it has none.
-fn arranged(batch: &RecordBatch, renamed: &Schema, wanted: &SchemaRef) -> Result<RecordBatch> {
-    let columns = wanted.fields().iter().map(|field| match renamed.index_of(field.name()) {
-        Ok(index) => {
-            cast_column(batch.column(index), field.data_type(), &CastOptions { safe: false, ..CastOptions::default() })
-                .map_err(|error| {
-                    Error::new(Code::BadRecord, format!("column `{}`: {}", field.name(), error.strip_backtrace()))
-                        .help("mend the object and upload it again")
-                })
-        }
-        Err(_) => Ok(new_null_array(field.data_type(), batch.num_rows())),
-    });
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(wanted), columns.collect::<Result<_>>()?, &options)
-        .map_err(|error| bad(&error.to_string()))
 }
 
 /// The storage's error that passed through the decoder, or else the decoder's own.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use futures::stream::{self, BoxStream};
@@ -14,17 +13,22 @@ use super::bytes::{Text, open};
 use super::decoder::{RecordDecoder, UNCLOSED};
 use super::heading::{Head, Heading, csv_fields, cut};
 use super::records::Splitter;
-use super::rejects::{Rejected, Rejects};
+use super::rejects::Rejected;
 use super::text::TextReader;
-use crate::error::Result;
+use crate::code::Code;
+use crate::error::{Error, Result};
 use crate::format::{CsvOptions, Format};
 use crate::hive::HiveType;
 
 /// Bytes of records that are tried together.
 const CHUNK_BYTES: usize = 8 << 20;
 
+/// What can be done about a record that cannot be read.
+pub(super) const MEND: &str =
+    "mend the object and upload it again, or have `@on_bad_record: quarantine` leave such records out";
+
 /// A record and its line.
-type Record = (u64, Vec<u8>);
+pub(super) type Record = (u64, Vec<u8>);
 
 /// A text object, as far as it has been read.
 pub(super) struct Careful {
@@ -42,6 +46,8 @@ pub(super) struct Careful {
 pub(super) struct Sifted {
     /// The rows of those that can be read.
     pub(super) batches: Vec<RecordBatch>,
+    /// Those themselves.
+    pub(super) good: Vec<Record>,
     /// Those that cannot.
     pub(super) bad: Vec<Bad>,
 }
@@ -52,7 +58,7 @@ pub(super) struct Bad {
     pub(super) line: u64,
     /// What is wrong with it, in the words of its columns.
     pub(super) reason: String,
-    record: Vec<u8>,
+    pub(super) record: Vec<u8>,
 }
 
 /// Batches of the wanted columns of one object; records that cannot be read are put aside.
@@ -63,21 +69,14 @@ pub(super) async fn read(
     reader: Arc<TextReader>,
     store: &Arc<dyn ObjectStore>,
     meta: ObjectMeta,
-    rejects: Rejects,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let (table, at_once) = (reader.table.name.clone(), reader.batch_size);
+    let at_once = reader.batch_size;
     let careful = Careful::open(reader, store, &meta).await?;
-    let sifted = stream::try_unfold(careful, move |mut careful| {
-        let (rejects, table) = (rejects.clone(), table.clone());
-        async move {
-            let Some(records) = careful.next(at_once).await? else { return Ok(None) };
-            let Sifted { batches, bad } = careful.sift(records)?;
-            for Bad { line, reason, record } in bad {
-                let (object, record) = (careful.object.clone(), String::from_utf8_lossy(&record).into_owned());
-                rejects.add(Rejected { table: table.clone(), object, line, reason, record })?;
-            }
-            Ok(Some((stream::iter(batches.into_iter().map(Ok)), careful)))
-        }
+    let sifted = stream::try_unfold(careful, move |mut careful| async move {
+        let Some(records) = careful.next(at_once).await? else { return Ok(None) };
+        let Sifted { batches, bad, .. } = careful.sifter(&careful.reader).sift(records)?;
+        careful.put_aside(bad)?;
+        Ok(Some((stream::iter(batches.into_iter().map(Ok)), careful)))
     });
     Ok(sifted.try_flatten().boxed())
 }
@@ -122,13 +121,6 @@ impl Careful {
         Ok((!records.is_empty()).then_some(records))
     }
 
-    fn csv(&self) -> Option<&CsvOptions> {
-        match &self.reader.table.format {
-            Format::Csv(options) => Some(options),
-            _ => None,
-        }
-    }
-
     /// Whether a record is no part of the header.
     fn is_row(&mut self, record: &[u8]) -> Result<bool> {
         let reader = Arc::clone(&self.reader);
@@ -150,19 +142,78 @@ impl Careful {
         Ok(is_row)
     }
 
+    /// The names of the fields of a CSV object, once they are known.
+    pub(super) fn names(&self) -> Option<&[String]> {
+        self.names.as_deref()
+    }
+
+    /// Puts records aside that cannot be read.
+    ///
+    /// # Errors
+    /// [`Code::BadRecord`] for the first of them if there is no place for them, or if there are too many.
+    pub(super) fn put_aside(&self, bad: Vec<Bad>) -> Result<()> {
+        for Bad { line, reason, record } in bad {
+            let Some(rejects) = &self.reader.rejects else {
+                return Err(Error::new(Code::BadRecord, reason).in_object(&self.object, Some(line)).help(MEND));
+            };
+            let (object, record) = (self.object.clone(), String::from_utf8_lossy(&record).into_owned());
+            rejects.add(Rejected { table: self.reader.table.name.clone(), object, line, reason, record })?;
+        }
+        Ok(())
+    }
+
+    /// Tells records apart with the columns that are wanted.
+    pub(super) fn sifter<'a>(&'a self, reader: &'a Arc<TextReader>) -> Sifter<'a> {
+        Sifter { reader, names: self.names.as_deref() }
+    }
+}
+
+/// Tells records that can be read from the others.
+pub(super) struct Sifter<'a> {
+    reader: &'a Arc<TextReader>,
+    /// The names of the fields, for CSV.
+    names: Option<&'a [String]>,
+}
+
+impl Sifter<'_> {
+    fn csv(&self) -> Option<&CsvOptions> {
+        match &self.reader.table.format {
+            Format::Csv(options) => Some(options),
+            _ => None,
+        }
+    }
+
     fn decoder(&self) -> Result<RecordDecoder> {
-        match (self.csv(), &self.names) {
+        match (self.csv(), self.names) {
             (Some(options), Some(names)) => self.reader.csv_decoder(names, options),
             _ => self.reader.json_decoder(),
         }
     }
 
+    /// The rows of records, if all of them can be read.
+    ///
+    /// # Errors
+    /// As the decoder's, which is not the records' fault.
+    pub(super) fn together(&self, records: &[Record]) -> Result<Option<Vec<RecordBatch>>> {
+        let text: Vec<u8> = records.iter().flat_map(|(_, record)| record.iter().copied()).collect();
+        Ok(decode(self.decoder()?, &text).ok())
+    }
+
+    /// The rows of a record, if it can be read.
+    ///
+    /// # Errors
+    /// As [`Sifter::together`].
+    pub(super) fn alone(&self, record: &[u8]) -> Result<Option<Vec<RecordBatch>>> {
+        Ok(decode(self.decoder()?, record).ok())
+    }
+
     /// Tells the records that can be read from the others.
+    ///
+    /// # Errors
+    /// As [`Sifter::together`].
     pub(super) fn sift(&self, records: Vec<Record>) -> Result<Sifted> {
-        let together =
-            |records: &[Record]| records.iter().flat_map(|(_, record)| record.iter().copied()).collect::<Vec<u8>>();
-        if let Ok(batches) = decode(self.decoder()?, &together(&records)) {
-            return Ok(Sifted { batches, bad: Vec::new() });
+        if let Some(batches) = self.together(&records)? {
+            return Ok(Sifted { batches, good: records, bad: Vec::new() });
         }
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for (line, record) in records {
@@ -172,19 +223,19 @@ impl Careful {
             }
         }
         // What can be read alone can be read together, unless a record ends in the middle of a value.
-        match decode(self.decoder()?, &together(&good)) {
-            Ok(batches) => Ok(Sifted { batches, bad }),
-            Err(_) => {
-                let alone = good.iter().map(|(_, record)| Ok(decode(self.decoder()?, record).unwrap_or_default()));
+        match self.together(&good)? {
+            Some(batches) => Ok(Sifted { batches, good, bad }),
+            None => {
+                let alone = good.iter().map(|(_, record)| Ok(self.alone(record)?.unwrap_or_default()));
                 let alone: Vec<Vec<RecordBatch>> = alone.collect::<Result<_>>()?;
-                Ok(Sifted { batches: alone.into_iter().flatten().collect(), bad })
+                Ok(Sifted { batches: alone.into_iter().flatten().collect(), good, bad })
             }
         }
     }
 
     /// What is wrong with a record, in the words of its columns.
     fn explain(&self, record: &[u8], failure: &ArrowError) -> Result<String> {
-        let (Some(options), Some(names)) = (self.csv(), &self.names) else { return Ok(plain(failure)) };
+        let (Some(options), Some(names)) = (self.csv(), self.names) else { return Ok(plain(failure)) };
         let mut splitter = Splitter::new(cut(options)?);
         splitter.take(record);
         if splitter.in_quotes() {
@@ -198,12 +249,7 @@ impl Careful {
             return Ok(format!("the record has {} fields, {what} has {}", fields.len(), names.len()));
         }
         for field in self.reader.wanted.fields() {
-            let only = TextReader {
-                table: Arc::clone(&self.reader.table),
-                wanted: SchemaRef::new(Schema::new(vec![field.as_ref().clone()])),
-                batch_size: 1,
-                rejects: None,
-            };
+            let only = self.reader.wanting(vec![field.as_ref().clone()]);
             if decode(only.csv_decoder(names, options)?, record).is_err()
                 && let Some(index) = names.iter().position(|name| name == field.name())
             {

@@ -26,6 +26,7 @@ pub(super) struct ByName;
 impl PhysicalExprAdapterFactory for ByName {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let renamed = rename(&table, &file).map_err(to_datafusion)?;
+        check_types(&table, &renamed).map_err(to_datafusion)?;
         let inner = DefaultPhysicalExprAdapterFactory.create(table, Arc::new(renamed))?;
         Ok(Arc::new(Renaming { inner, file }))
     }
@@ -58,7 +59,7 @@ impl PhysicalExprAdapter for Renaming {
 /// The file's schema under the table's names.
 ///
 /// # Errors
-/// [`Code::ColumnMismatch`] if no column is known, two fit one name, or a type does not fit.
+/// [`Code::ColumnMismatch`] if no column is known, or two fit one name.
 pub(super) fn rename(table: &Schema, file: &Schema) -> crate::error::Result<Schema> {
     let mut known = Vec::new();
     let mut fields = Vec::with_capacity(file.fields().len());
@@ -70,13 +71,6 @@ pub(super) fn rename(table: &Schema, file: &Schema) -> crate::error::Result<Sche
         if known.contains(&wanted.name()) {
             return Err(Error::new(Code::ColumnMismatch, format!("the object has two columns `{}`", wanted.name()))
                 .help("names that differ only by letter case cannot be told apart in the catalog"));
-        }
-        if !fits(field.data_type(), wanted.data_type()) {
-            return Err(Error::new(
-                Code::ColumnMismatch,
-                format!("column `{}` is {} in the object, {} in the table", wanted.name(), hive(field), hive(wanted)),
-            )
-            .help("write the object with the table's type, or change the table"));
         }
         known.push(wanted.name());
         fields.push(field.as_ref().clone().with_name(wanted.name()));
@@ -92,6 +86,25 @@ pub(super) fn rename(table: &Schema, file: &Schema) -> crate::error::Result<Sche
         .help(format!("the table has {}; move the object to the table it belongs to", names(table))));
     }
     Ok(Schema::new(fields))
+}
+
+/// Refuses an object, of which `renamed` is the schema under the table's names, with values that the table's types do not hold.
+///
+/// # Errors
+/// [`Code::ColumnMismatch`].
+pub(super) fn check_types(table: &Schema, renamed: &Schema) -> crate::error::Result<()> {
+    for field in renamed.fields() {
+        if let Ok(wanted) = table.field_with_name(field.name())
+            && !fits(field.data_type(), wanted.data_type())
+        {
+            return Err(Error::new(
+                Code::ColumnMismatch,
+                format!("column `{}` is {} in the object, {} in the table", wanted.name(), hive(field), hive(wanted)),
+            )
+            .help("write the object with the table's type, or change the table"));
+        }
+    }
+    Ok(())
 }
 
 fn hive(field: &Field) -> String {

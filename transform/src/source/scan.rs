@@ -1,4 +1,4 @@
-//! CSV, JSON and Avro objects as DataFusion scans them.
+//! CSV, JSON, Avro and ORC objects as DataFusion scans them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use object_store::ObjectStore;
 
 use super::rejects::Rejects;
 use super::text::TextReader;
-use super::{avro, to_datafusion};
+use super::{avro, orc, parquet, to_datafusion};
 use crate::format::Format;
 use crate::table::Table;
 
@@ -84,6 +84,8 @@ impl FileSource for ObjectSource {
         match self.table.format {
             Format::Csv(_) => "csv",
             Format::Avro => "avro",
+            Format::Orc => "orc",
+            Format::Parquet => "parquet",
             _ => "json",
         }
     }
@@ -116,6 +118,8 @@ impl FileOpener for Opener {
         Ok(Box::pin(async move {
             let batches = match reader.table.format {
                 Format::Avro => avro::read(&store, file.object_meta, &reader).await,
+                Format::Orc => orc::read(&store, file.object_meta, &reader).await,
+                Format::Parquet => parquet::read(&store, file.object_meta, &reader).await,
                 _ => reader.read(store, file.object_meta).await,
             };
             let batches = batches.map_err(to_datafusion)?;

@@ -1,5 +1,8 @@
 //! Tables read as the catalog declares them, from objects as people upload them.
 
+mod orc;
+mod rescue;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -259,7 +262,7 @@ async fn partitions_are_typed_and_pruned() {
 }
 
 fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
-    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(batch).unwrap();
     writer.into_inner().unwrap()
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use futures::stream::{self, BoxStream};
@@ -20,9 +20,11 @@ use super::heading::{Head, Heading};
 use super::locate::explain_failure;
 use super::records::Splitter;
 use super::rejects::Rejects;
+use super::rescue;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::{CsvOptions, Format};
+use crate::schema_change::{RESCUED, SchemaChange};
 use crate::table::Table;
 
 /// Reads objects of one table into batches of the wanted columns.
@@ -46,14 +48,32 @@ struct Reading {
 }
 
 impl TextReader {
+    /// The same for other columns.
+    pub(super) fn wanting(&self, columns: Vec<Field>) -> Self {
+        Self {
+            table: Arc::clone(&self.table),
+            wanted: Arc::new(Schema::new(columns)),
+            rejects: self.rejects.clone(),
+            ..*self
+        }
+    }
+
+    /// Whether what fits no column is wanted, and kept in a column of its own.
+    pub(super) fn rescues(&self) -> bool {
+        self.wanted.column_with_name(RESCUED).is_some() && SchemaChange::rescues(&self.table)
+    }
+
     /// Batches of the wanted columns of one object.
     pub(super) async fn read(
         self: Arc<Self>,
         store: Arc<dyn ObjectStore>,
         meta: ObjectMeta,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        if let Some(rejects) = self.rejects.clone() {
-            return careful::read(self, &store, meta, rejects).await;
+        if self.rescues() {
+            return rescue::text::read(&self, &store, &meta).await;
+        }
+        if self.rejects.is_some() {
+            return careful::read(self, &store, meta).await;
         }
         let mut text = open(&store, &meta, &self.table.format).await?;
         let (decoder, pending) = match &self.table.format {

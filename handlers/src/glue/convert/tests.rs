@@ -175,9 +175,19 @@ fn avro_of_a_crawler() {
 }
 
 #[test]
-fn encodings_that_are_not_known() {
+fn orc_by_names() {
     let orc = format!("{HIVE}.ql.io.orc.OrcSerde");
-    refused(&glue(&orc, &[], "", &[]), &format!("its SerDe (`SerdeInfo.SerializationLibrary`) is `{orc}`"));
+    let input = format!("{HIVE}.ql.io.orc.OrcInputFormat");
+    assert_eq!(read(&glue(&orc, &[], &input, &[])).format, Format::Orc);
+    assert_eq!(read(&glue(&orc, &[("orc.column.index.access", "FALSE")], &input, &[])).format, Format::Orc);
+    let by_place = glue(&orc, &[("orc.column.index.access", "true")], &input, &[]);
+    refused(&by_place, "its parameter `orc.column.index.access` is `true`");
+}
+
+#[test]
+fn encodings_that_are_not_known() {
+    let regex = format!("{HIVE}.serde2.RegexSerDe");
+    refused(&glue(&regex, &[], "", &[]), &format!("its SerDe (`SerdeInfo.SerializationLibrary`) is `{regex}`"));
     refused(&glue("", &[], "", &[]), "its definition names no SerDe (`SerdeInfo.SerializationLibrary`)");
     let links = format!("{HIVE}.ql.io.SymlinkTextInputFormat");
     refused(&glue(PARQUET, &[], &links, &[]), &format!("its `InputFormat` is `{links}`"));

@@ -94,6 +94,33 @@ async fn a_table_says_what_may_change_it() {
 }
 
 #[tokio::test]
+async fn a_table_keeps_what_does_not_fit() {
+    let object = b"id,amount,day,note\nx,n/a,2026-11-22,y\n";
+    let (place, change) = after(Some("rescue"), object).await;
+    assert_eq!(
+        told(&change),
+        [
+            "incompatible id bigint string `x` (not applied)",
+            "incompatible amount bigint string `n/a` (not applied)",
+            "added note string (not applied)",
+        ]
+    );
+    assert!(change.findings.is_empty(), "{:?}", change.findings);
+    let columns = ["id:bigint", "amount:bigint", "day:date", "_rescued_data:string"];
+    assert_eq!(described(&place.table("raw.t").await.columns), columns);
+    place.put("raw/t/c.csv", b"id,amount,day,note\n1,2.5,2026-11-22,y\n").await;
+    place.quiet().await;
+
+    let (place, change) = after(Some("add,widen,rescue"), b"id,amount,day,note\n2,2.5,never,y\n").await;
+    assert!(change.findings.is_empty(), "{:?}", change.findings);
+    assert_eq!(
+        described(&place.table("raw.t").await.columns),
+        ["id:bigint", "amount:double", "day:date", "note:string", "_rescued_data:string"]
+    );
+    place.quiet().await;
+}
+
+#[tokio::test]
 async fn what_was_written_by_hand_stays() {
     let place = Place::with(&[("raw/t/a.json", b"{\"id\":1,\"s\":{\"a\":1}}\n")]).await;
     place.discover_one().await;

@@ -1,0 +1,246 @@
+//! CSV and JSON of tables that keep what fits no column: every record is looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array};
+use arrow::compute::{concat, concat_batches, nullif};
+use arrow::datatypes::{DataType, Field, Schema};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use object_store::{ObjectMeta, ObjectStore};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{as_json, internal, object, url};
+use crate::error::Result;
+use crate::format::Format;
+use crate::hive::HiveType;
+use crate::schema_change::RESCUED;
+use crate::source::careful::{Bad, Careful, Record, Sifted};
+use crate::source::text::TextReader;
+use crate::table::{Column, Table};
+
+/// The members of a JSON object as they are written.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Rows of all of the table's columns but the one that keeps what fits none, which is the last; and the records that are none.
+struct Rescued {
+    batch: RecordBatch,
+    kept: ArrayRef,
+    bad: Vec<Bad>,
+}
+
+/// Batches of the wanted columns of one object.
+///
+/// # Errors
+/// What the storage did not do, and what is wrong with the object as a whole.
+pub(in crate::source) async fn read(
+    reader: &Arc<TextReader>,
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let wanted = Arc::clone(&reader.wanted);
+    let url = url(&reader.table.location, &meta.location);
+    let columns: Vec<Column> = reader.table.columns.iter().filter(|column| column.name != RESCUED).cloned().collect();
+    let all = Arc::new(TextReader {
+        wanted: Arc::new(Schema::new(crate::source::fields(&columns))),
+        table: Arc::new(Table { columns, ..reader.table.as_ref().clone() }),
+        batch_size: reader.batch_size,
+        rejects: reader.rejects.clone(),
+    });
+    let careful = Careful::open(Arc::clone(&all), store, meta).await?;
+    Ok(stream::try_unfold(careful, move |mut careful| {
+        let (all, wanted, url) = (Arc::clone(&all), Arc::clone(&wanted), url.clone());
+        async move {
+            let Some(records) = careful.next(all.batch_size).await? else { return Ok(None) };
+            let rescued = match all.table.format {
+                Format::Csv(_) => csv(&careful, &all, records, &url)?,
+                _ => json(&careful, &all, records, &url)?,
+            };
+            careful.put_aside(rescued.bad)?;
+            let columns = wanted.fields().iter().map(|field| match rescued.batch.column_by_name(field.name()) {
+                Some(column) => Arc::clone(column),
+                None => Arc::clone(&rescued.kept),
+            });
+            let batch = RecordBatch::try_new(Arc::clone(&wanted), columns.collect()).map_err(internal)?;
+            Ok(Some((batch, careful)))
+        }
+    })
+    .boxed())
+}
+
+/// Fields that no column is for, and values that their columns cannot hold.
+fn csv(careful: &Careful, reader: &Arc<TextReader>, records: Vec<Record>, url: &str) -> Result<Rescued> {
+    let names = careful.names().unwrap_or_default();
+    let is_known = |name: &str| reader.wanted.column_with_name(name).is_some();
+    let is_key = |name: &str| reader.table.partition_keys.iter().any(|key| key.name == name);
+    let extra = |name: &&String| !is_known(name) && !is_key(name);
+    if !names.iter().any(|name| extra(&name))
+        && let Some(batches) = careful.sifter(reader).together(&records)?
+    {
+        let batch = concat_batches(&reader.wanted, &batches).map_err(internal)?;
+        let kept = new_null_array(&DataType::Utf8, batch.num_rows());
+        return Ok(Rescued { batch, kept, bad: Vec::new() });
+    }
+    // What are no records at all is told from texts, which every field is.
+    let as_text: BTreeMap<&str, Field> =
+        names.iter().map(|name| (name.as_str(), Field::new(name, DataType::Utf8, true))).collect();
+    let texts = Arc::new(reader.wanting(as_text.into_values().collect()));
+    let Sifted { batches, good, bad } = careful.sifter(&texts).sift(records)?;
+    let text = concat_batches(&texts.wanted, &batches).map_err(internal)?;
+    let (mut columns, mut left) = (Vec::new(), Vec::new());
+    for field in reader.wanted.fields() {
+        let Some(written) = text.column_by_name(field.name()) else {
+            columns.push(new_null_array(field.data_type(), text.num_rows()));
+            continue;
+        };
+        let (column, fits) = typed(careful, reader, field, &good)?;
+        columns.push(column);
+        if let Some(fits) = fits {
+            let rest = nullif(written, &fits).map_err(internal)?;
+            left.push((Field::new(field.name(), DataType::Utf8, true), rest));
+        }
+    }
+    for field in texts.wanted.fields().iter().filter(|field| extra(&field.name())) {
+        let column = text.column_by_name(field.name()).map(Arc::clone);
+        left.extend(column.map(|column| (field.as_ref().clone(), column)));
+    }
+    let kept = as_json(left, text.num_rows(), url)?;
+    let batch = RecordBatch::try_new(Arc::clone(&reader.wanted), columns).map_err(internal)?;
+    Ok(Rescued { batch, kept, bad })
+}
+
+/// A column of records that can be read as text, and which of its values are of its type unless all are.
+fn typed(
+    careful: &Careful,
+    reader: &Arc<TextReader>,
+    field: &Field,
+    records: &[Record],
+) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let only = Arc::new(reader.wanting(vec![field.clone()]));
+    let sifter = careful.sifter(&only);
+    if let Some(batches) = sifter.together(records)? {
+        let batch = concat_batches(&only.wanted, &batches).map_err(internal)?;
+        return Ok((Arc::clone(batch.column(0)), None));
+    }
+    let mut pieces: Vec<ArrayRef> = Vec::with_capacity(records.len());
+    let mut fits = Vec::with_capacity(records.len());
+    for (_, record) in records {
+        match sifter.alone(record)? {
+            Some(batches) => {
+                for batch in batches {
+                    fits.extend(std::iter::repeat_n(true, batch.num_rows()));
+                    pieces.push(Arc::clone(batch.column(0)));
+                }
+            }
+            None => {
+                fits.push(false);
+                pieces.push(new_null_array(field.data_type(), 1));
+            }
+        }
+    }
+    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+    Ok((concat(&pieces).map_err(internal)?, Some(BooleanArray::from(fits))))
+}
+
+/// Keys that no column is for, nested values with more than their columns hold, and values that they cannot hold.
+fn json(careful: &Careful, reader: &Arc<TextReader>, records: Vec<Record>, url: &str) -> Result<Rescued> {
+    let (mut objects, mut kept, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    for (line, record) in records {
+        match divided(careful, reader, &record) {
+            Ok(found) => {
+                for (fitting, left) in found? {
+                    objects.push((line, fitting));
+                    kept.push(object(&left, url));
+                }
+            }
+            Err(reason) => bad.push(Bad { line, reason, record }),
+        }
+    }
+    let Sifted { batches, bad: worse, .. } = careful.sifter(reader).sift(objects)?;
+    // None is worse: each was tried by itself.
+    if let Some(worse) = worse.into_iter().next() {
+        return Err(internal(worse.reason));
+    }
+    let batch = concat_batches(&reader.wanted, &batches).map_err(internal)?;
+    Ok(Rescued { batch, kept: Arc::new(StringArray::from(kept)), bad })
+}
+
+/// The objects of a record: what of each fits the table, as JSON, and the members that do not.
+type Divided = Result<Vec<(Vec<u8>, String)>>;
+
+/// # Errors
+/// What is wrong with a record of which nothing can be read.
+fn divided(careful: &Careful, reader: &Arc<TextReader>, record: &[u8]) -> Result<Divided, String> {
+    let mut all = Vec::new();
+    for members in serde_json::Deserializer::from_slice(record).into_iter::<Members<'_>>() {
+        let members = members.map_err(|error| format!("the record is not a JSON object: {error}"))?;
+        let (mut fitting, mut left) = (Members::new(), Members::new());
+        for (key, value) in members {
+            let column = reader.table.columns.iter().find(|column| column.name == key);
+            match column {
+                Some(column) if has_more(value, &column.hive_type) => {
+                    left.insert(key.clone(), value);
+                    fitting.insert(key, value);
+                }
+                Some(_) => _ = fitting.insert(key, value),
+                None if reader.table.partition_keys.iter().any(|partition| partition.name == key) => {}
+                None => _ = left.insert(key, value),
+            }
+        }
+        let whole = match without_misfits(careful, reader, &mut fitting, &mut left) {
+            Ok(true) => text(&fitting),
+            Ok(false) => return Err("the record cannot be read".to_owned()),
+            Err(error) => return Ok(Err(error)),
+        };
+        let left = text(&left);
+        let left = left.strip_prefix('{').and_then(|left| left.strip_suffix('}')).unwrap_or_default().to_owned();
+        all.push(((whole + "\n").into_bytes(), left));
+    }
+    Ok(Ok(all))
+}
+
+/// Moves the members that their columns cannot hold; says whether the others can be read.
+fn without_misfits<'a>(
+    careful: &Careful,
+    reader: &Arc<TextReader>,
+    fitting: &mut Members<'a>,
+    left: &mut Members<'a>,
+) -> Result<bool> {
+    let can_be_read = |reader: &Arc<TextReader>, members: &Members<'_>| {
+        careful.sifter(reader).alone(text(members).as_bytes()).map(|batches| batches.is_some())
+    };
+    if can_be_read(reader, fitting)? {
+        return Ok(true);
+    }
+    for field in reader.wanted.fields() {
+        let Some(value) = fitting.get(field.name()).copied() else { continue };
+        let only = Arc::new(reader.wanting(vec![field.as_ref().clone()]));
+        if !can_be_read(&only, &Members::from([(field.name().clone(), value)]))? {
+            fitting.remove(field.name());
+            left.insert(field.name().clone(), value);
+        }
+    }
+    can_be_read(reader, fitting)
+}
+
+fn text(members: &Members<'_>) -> String {
+    serde_json::to_string(members).unwrap_or_default()
+}
+
+/// Whether a nested value has fields that a column of this type does not.
+fn has_more(value: &RawValue, hive_type: &HiveType) -> bool {
+    fn more(value: &Value, hive_type: &HiveType) -> bool {
+        match (hive_type, value) {
+            (HiveType::Struct(fields), Value::Object(members)) => members.iter().any(|(key, value)| {
+                let field = fields.iter().find(|(name, _)| name == key);
+                field.is_none_or(|(_, hive_type)| more(value, hive_type))
+            }),
+            (HiveType::Array(element), Value::Array(values)) => values.iter().any(|value| more(value, element)),
+            (HiveType::Map(_, element), Value::Object(members)) => members.values().any(|value| more(value, element)),
+            _ => false,
+        }
+    }
+    hive_type.arrow().is_nested() && serde_json::from_str(value.get()).is_ok_and(|value: Value| more(&value, hive_type))
+}
