@@ -3,7 +3,7 @@
 //! One [`Error`] type serves the whole engine. Its [`Code`](crate::Code) is stable and documented by `unglue explain`;
 //! its place is either a position in the user's project ([`Location`]) or a line of an input object ([`ObjectLine`]).
 
-use std::fmt;
+use std::{fmt, io};
 
 use crate::code::{Code, Kind};
 
@@ -99,6 +99,20 @@ impl Error {
     pub fn in_object(mut self, object: impl fmt::Display, line: Option<u64>) -> Self {
         self.object = Some(ObjectLine { object: object.to_string(), line });
         self
+    }
+
+    /// Adds the object and the line, unless an object is named already.
+    #[must_use]
+    pub(crate) fn within(self, object: impl fmt::Display, line: Option<u64>) -> Self {
+        if self.object.is_some() { self } else { self.in_object(object, line) }
+    }
+
+    /// An error of ours that passed through a decoder as its reader's; or else that error.
+    pub(crate) fn passed_through(error: io::Error) -> std::result::Result<Self, io::Error> {
+        if !error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
+            return Err(error);
+        }
+        error.downcast::<Self>()
     }
 
     /// Adds the transform, unless one is named already.

@@ -3,6 +3,7 @@
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::hive::HiveType;
+use crate::registration::OWNER;
 use crate::table::{Column, Table};
 
 /// The parameter.
@@ -64,7 +65,10 @@ impl SchemaChange {
     /// Whether what fits no column of a table is kept in one of its own.
     pub(crate) fn rescues(table: &Table) -> bool {
         let is_kept = |column: &Column| column.name == RESCUED && column.hive_type == HiveType::String;
-        table.columns.iter().any(is_kept) && Self::of(table).is_ok_and(|policy| policy.other == Other::Rescue)
+        // What transforms write has its own columns alone; one may be a copy of a source's.
+        !table.parameters.contains_key(OWNER)
+            && table.columns.iter().any(is_kept)
+            && Self::of(table).is_ok_and(|policy| policy.other == Other::Rescue)
     }
 }
 
@@ -109,6 +113,8 @@ mod tests {
         assert!(SchemaChange::rescues(&table(Some("rescue"), &["a", RESCUED])));
         assert!(!SchemaChange::rescues(&table(Some("rescue"), &["a"])));
         assert!(!SchemaChange::rescues(&table(Some("ignore"), &["a", RESCUED])));
-        assert!(!SchemaChange::rescues(&table(Some("rescue,"), &["a"])));
+        let mut written = table(Some("rescue"), &["a", RESCUED]);
+        written.parameters.insert(OWNER.to_owned(), "out.t".to_owned());
+        assert!(!SchemaChange::rescues(&written));
     }
 }

@@ -15,6 +15,7 @@ mod orc;
 mod parquet;
 mod prune;
 mod quoting;
+mod reader;
 mod records;
 mod rejects;
 mod rescue;

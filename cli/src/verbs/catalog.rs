@@ -3,7 +3,7 @@
 use handlers::project::folder;
 use handlers::words::count;
 use serde_json::{Value, json};
-use transform::{Catalog, Code, ColumnChange, Discovery, Error, HiveType, Result, TableChange, TableName};
+use transform::{Catalog, Code, ColumnChange, Discovery, Error, HiveType, Result, Table, TableChange, TableName};
 
 use super::Verdict;
 use crate::args::{Args, CatalogAction};
@@ -110,23 +110,23 @@ async fn set(catalog: &dyn Catalog, table: &str, parameters: &[String], screen: 
         }
         if table.parameters == before {
             screen.note("the table has these parameters already");
-            return Ok(Verdict::Clean);
+            return parameters_of(&table, screen);
         }
         match catalog.put_table(&table).await {
             Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
-            outcome => {
-                let table = outcome?;
-                if screen.is_json() {
-                    screen.json(&table)?;
-                    return Ok(Verdict::Clean);
-                }
-                let set = table.parameters.iter().map(|(key, value)| format!("    {key} = {value}"));
-                screen.line(format!("{name} has the parameters"));
-                set.for_each(|line| screen.line(line));
-                return Ok(Verdict::Clean);
-            }
+            outcome => return parameters_of(&outcome?, screen),
         }
     }
+}
+
+fn parameters_of(table: &Table, screen: &mut Screen) -> Result<Verdict> {
+    if screen.is_json() {
+        screen.json(table)?;
+        return Ok(Verdict::Clean);
+    }
+    screen.line(format!("{} has the parameters", table.name));
+    table.parameters.iter().for_each(|(key, value)| screen.line(format!("    {key} = {value}")));
+    Ok(Verdict::Clean)
 }
 
 async fn show(catalog: &dyn Catalog, screen: &mut Screen) -> Result<Verdict> {

@@ -68,8 +68,11 @@ pub(super) fn table_input(wanted: &Table, present: Option<&types::Table>) -> Res
     if !keeps_format {
         format::write(&mut descriptor, &wanted.format, &wanted.columns);
     }
-    // Athena looks for it in either place.
-    if let (Some(literal), Some(serde)) = (wanted.parameters.get(format::AVRO_SCHEMA), &mut descriptor.serde_info) {
+    // Athena looks for it in either place; what somebody wrote into one of them stays.
+    let known_literal = known_parameters.and_then(|parameters| parameters.get(format::AVRO_SCHEMA));
+    if let (Some(literal), Some(serde)) = (wanted.parameters.get(format::AVRO_SCHEMA), &mut descriptor.serde_info)
+        && known_literal != Some(literal)
+    {
         serde.parameters.get_or_insert_default().insert(format::AVRO_SCHEMA.to_owned(), literal.clone());
     }
 

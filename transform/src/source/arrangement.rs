@@ -1,5 +1,6 @@
 //! The columns of objects that declare them, as the table has them: by name, in its types.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
@@ -8,8 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::nested_struct::cast_column;
 
 use super::names::{check_types, rename};
+use super::reader::ObjectReader;
 use super::rescue::{self, fits_whole};
-use super::text::TextReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::schema_change::RESCUED;
@@ -33,7 +34,7 @@ impl Arrangement {
     /// # Errors
     /// [`Code::ColumnMismatch`] if the object has no column of the table, two of one name, or, unless such values are rescued, one
     /// of a type that the table's does not hold.
-    pub(super) fn new(reader: &TextReader, object: &Schema, path: &object_store::path::Path) -> Result<Self> {
+    pub(super) fn new(reader: &ObjectReader, object: &Schema, path: &object_store::path::Path) -> Result<Self> {
         let rescues = reader.rescues().then(|| rescue::url(&reader.table.location, path));
         let columns =
             super::fields(reader.table.columns.iter().filter(|column| rescues.is_none() || column.name != RESCUED));
@@ -70,38 +71,42 @@ impl Arrangement {
     /// # Errors
     /// [`Code::BadRecord`] for a value that its column cannot hold.
     pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let rescued = match &self.rescues {
-            Some(url) => Some(self.rescued(batch, url)?),
-            None => None,
+        let (divided, rescued) = match &self.rescues {
+            Some(url) => self.divided(batch, url)?,
+            None => (BTreeMap::new(), None),
         };
         let columns = self.wanted.fields().iter().map(|field| match (&rescued, self.object.index_of(field.name())) {
             (Some(rescued), _) if field.name() == RESCUED => Ok(Arc::clone(rescued)),
             (_, Err(_)) => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            (Some(_), Ok(index)) => Ok(rescue::divided(batch.column(index), field.data_type())?.0),
-            (None, Ok(index)) => cast(batch.column(index), field),
+            (_, Ok(index)) => match divided.get(&index) {
+                Some(fitting) => Ok(Arc::clone(fitting)),
+                None => cast(batch.column(index), field),
+            },
         });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.wanted), columns.collect::<Result<_>>()?, &options)
             .map_err(|error| Error::new(Code::Internal, error.to_string()))
     }
 
-    /// What fits no column of the table, whichever of them are wanted.
-    fn rescued(&self, batch: &RecordBatch, url: &str) -> Result<ArrayRef> {
-        let mut left: Vec<(Field, ArrayRef)> = Vec::new();
+    /// By their places the columns of which not all values fit, without those; and what fits no column of the table, whichever of
+    /// them are wanted.
+    fn divided(&self, batch: &RecordBatch, url: &str) -> Result<(BTreeMap<usize, ArrayRef>, Option<ArrayRef>)> {
+        let (mut divided, mut left) = (BTreeMap::new(), Vec::new());
         for (index, field) in self.object.fields().iter().enumerate() {
             let column = batch.column(index);
             let named = |data_type: &DataType| Field::new(self.own.field(index).name(), data_type.clone(), true);
             match self.columns.field_with_name(field.name()) {
                 Ok(wanted) if fits_whole(field.data_type(), wanted.data_type()) => {}
                 Ok(wanted) => {
-                    let (_, rest) = rescue::divided(column, wanted.data_type())?;
+                    let (fitting, rest) = rescue::divided(column, wanted.data_type())?;
+                    divided.insert(index, fitting);
                     left.push((named(rest.data_type()), rest));
                 }
                 Err(_) if self.keys.contains(field.name()) => {}
                 Err(_) => left.push((named(column.data_type()), Arc::clone(column))),
             }
         }
-        rescue::as_json(left, batch.num_rows(), url)
+        Ok((divided, Some(rescue::as_json(left, batch.num_rows(), url)?)))
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::arrangement::Arrangement;
 use super::bytes::decompressed;
-use super::text::TextReader;
+use super::reader::ObjectReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 
@@ -49,7 +49,7 @@ pub(crate) fn avro_schema(start: &[u8]) -> Result<Schema> {
 pub(super) async fn read(
     store: &Arc<dyn ObjectStore>,
     meta: ObjectMeta,
-    reader: &Arc<TextReader>,
+    reader: &Arc<ObjectReader>,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let object = meta.location.to_string();
     let bytes = decompressed(store, &meta).await?;
@@ -75,7 +75,7 @@ pub(super) async fn read(
 }
 
 /// Decodes an object, and gives each batch away until nobody wants more.
-fn decode(pieces: Pieces, reader: &TextReader, path: &Path, mut give: impl FnMut(RecordBatch) -> bool) -> Result<()> {
+fn decode(pieces: Pieces, reader: &ObjectReader, path: &Path, mut give: impl FnMut(RecordBatch) -> bool) -> Result<()> {
     let last = Arc::clone(&pieces.last);
     let batches = ReaderBuilder::new().with_batch_size(reader.batch_size).build(BufReader::new(pieces));
     let mut batches = batches.map_err(failure)?;
@@ -94,12 +94,7 @@ fn decode(pieces: Pieces, reader: &TextReader, path: &Path, mut give: impl FnMut
 /// The storage's error that passed through the decoder, or else the decoder's own.
 fn failure(error: ArrowError) -> Error {
     match error {
-        ArrowError::IoError(_, source) if source.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
-            match source.into_inner().map(|inner| inner.downcast::<Error>()) {
-                Some(Ok(inner)) => *inner,
-                _ => bad("it ends too early"),
-            }
-        }
+        ArrowError::IoError(_, source) => Error::passed_through(source).unwrap_or_else(|error| bad(&error.to_string())),
         other => bad(&other.to_string()),
     }
 }

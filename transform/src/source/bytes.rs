@@ -118,10 +118,7 @@ fn transcoded(
             Some(bytes) => transcoder.decode(&bytes, false),
             None => transcoder.decode(&[], true),
         })
-        .map_err(move |error: crate::Error| match error.object {
-            None => error.in_object(&object, None),
-            Some(_) => error,
-        })
+        .map_err(move |error: crate::Error| error.within(&object, None))
         .boxed()
 }
 

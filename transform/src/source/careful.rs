@@ -12,9 +12,9 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::bytes::{Text, open};
 use super::decoder::{RecordDecoder, UNCLOSED};
 use super::heading::{Head, Heading, csv_fields, cut};
+use super::reader::ObjectReader;
 use super::records::Splitter;
 use super::rejects::Rejected;
-use super::text::TextReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::{CsvOptions, Format};
@@ -32,7 +32,7 @@ pub(super) type Record = (u64, Vec<u8>);
 
 /// A text object, as far as it has been read.
 pub(super) struct Careful {
-    reader: Arc<TextReader>,
+    reader: Arc<ObjectReader>,
     text: Text,
     pending: Bytes,
     splitter: Splitter,
@@ -66,7 +66,7 @@ pub(super) struct Bad {
 /// # Errors
 /// What the storage did not do, and what is wrong with the object as a whole.
 pub(super) async fn read(
-    reader: Arc<TextReader>,
+    reader: Arc<ObjectReader>,
     store: &Arc<dyn ObjectStore>,
     meta: ObjectMeta,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -82,7 +82,11 @@ pub(super) async fn read(
 }
 
 impl Careful {
-    pub(super) async fn open(reader: Arc<TextReader>, store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Self> {
+    pub(super) async fn open(
+        reader: Arc<ObjectReader>,
+        store: &Arc<dyn ObjectStore>,
+        meta: &ObjectMeta,
+    ) -> Result<Self> {
         let text = open(store, meta, &reader.table.format).await?;
         let splitter = Splitter::new(text.cut);
         let object = meta.location.to_string();
@@ -163,14 +167,14 @@ impl Careful {
     }
 
     /// Tells records apart with the columns that are wanted.
-    pub(super) fn sifter<'a>(&'a self, reader: &'a Arc<TextReader>) -> Sifter<'a> {
+    pub(super) fn sifter<'a>(&'a self, reader: &'a Arc<ObjectReader>) -> Sifter<'a> {
         Sifter { reader, names: self.names.as_deref() }
     }
 }
 
 /// Tells records that can be read from the others.
 pub(super) struct Sifter<'a> {
-    reader: &'a Arc<TextReader>,
+    reader: &'a Arc<ObjectReader>,
     /// The names of the fields, for CSV.
     names: Option<&'a [String]>,
 }

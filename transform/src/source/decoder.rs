@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use regex::Regex;
 
 use super::heading::symbols;
-use super::text::TextReader;
+use super::reader::ObjectReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::CsvOptions;
@@ -24,7 +24,7 @@ pub(super) enum RecordDecoder {
     Json { decoder: Box<arrow::json::reader::Decoder>, wanted: SchemaRef },
 }
 
-impl TextReader {
+impl ObjectReader {
     /// A decoder for objects whose fields have these names.
     ///
     /// # Errors

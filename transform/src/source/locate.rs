@@ -8,7 +8,7 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::careful::{Careful, MEND, plain};
 use super::parquet;
-use super::text::TextReader;
+use super::reader::ObjectReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::Format;
@@ -20,7 +20,7 @@ const CHUNK: usize = 1024;
 
 /// The error for the first record of an object that the table's reader refuses.
 pub(super) async fn explain_failure(
-    reader: &Arc<TextReader>,
+    reader: &Arc<ObjectReader>,
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
     failure: ArrowError,
@@ -32,7 +32,7 @@ pub(super) async fn explain_failure(
     .help(MEND)
 }
 
-async fn find(reader: &Arc<TextReader>, store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Option<Error>> {
+async fn find(reader: &Arc<ObjectReader>, store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Option<Error>> {
     let mut careful = Careful::open(Arc::clone(reader), store, meta).await?;
     while let Some(records) = careful.next(CHUNK).await? {
         if let Some(bad) = careful.sifter(reader).sift(records)?.bad.into_iter().next() {

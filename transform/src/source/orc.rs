@@ -15,11 +15,13 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use orc_rust::arrow_reader::ArrowReaderBuilder;
 use orc_rust::error::OrcError;
 use orc_rust::projection::ProjectionMask;
+use orc_rust::proto::PostScript;
 use orc_rust::reader::AsyncChunkReader;
 use orc_rust::schema::TimestampPrecision;
+use prost::Message;
 
 use super::arrangement::Arrangement;
-use super::text::TextReader;
+use super::reader::ObjectReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::panic::unpanicked;
@@ -27,6 +29,9 @@ use crate::store::storage;
 
 /// Hive before its version 2 wrote the places of columns for their names.
 const PLACE: &str = "_col";
+
+/// Bytes of a compressed block at most: its header has 23 bits for them.
+const LARGEST_BLOCK: u64 = 1 << 23;
 
 /// What the footer of an object says: its columns, and how many rows it has.
 ///
@@ -44,10 +49,10 @@ pub(crate) async fn orc_schema(store: &Arc<dyn ObjectStore>, meta: ObjectMeta) -
 pub(super) async fn read(
     store: &Arc<dyn ObjectStore>,
     meta: ObjectMeta,
-    reader: &Arc<TextReader>,
+    reader: &Arc<ObjectReader>,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let path = meta.location.clone();
-    let in_object = |error: Error| if error.object.is_none() { error.in_object(&path, None) } else { error };
+    let in_object = |error: Error| error.within(&path, None);
     let builder = open(store, meta).await.map_err(in_object)?;
     let columns = Schema::new(super::fields(&reader.table.columns));
     let arrangement = Arrangement::new(reader, &orc_by_place(&columns, &builder.schema()), &path).map_err(in_object)?;
@@ -63,7 +68,7 @@ pub(super) async fn read(
         .map(move |batch| {
             let batch = batch.map_err(|_| bad("a stripe is damaged")).and_then(|batch| batch.map_err(failure));
             let batch = batch.and_then(|batch| arrangement.apply(&batch));
-            batch.map_err(|error| if error.object.is_none() { error.in_object(&path, None) } else { error })
+            batch.map_err(|error| error.within(&path, None))
         })
         .boxed())
 }
@@ -106,11 +111,8 @@ fn failure(error: ArrowError) -> Error {
 
 fn damaged(error: OrcError) -> Error {
     match error {
-        OrcError::IoError { source, .. } if source.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
-            match source.into_inner().map(|inner| inner.downcast::<Error>()) {
-                Some(Ok(inner)) => *inner,
-                _ => bad("it ends too early"),
-            }
+        OrcError::IoError { source, .. } => {
+            Error::passed_through(source).unwrap_or_else(|error| bad(&error.to_string()))
         }
         other => bad(&other.to_string()),
     }
@@ -119,6 +121,18 @@ fn damaged(error: OrcError) -> Error {
 fn bad(why: &str) -> Error {
     Error::new(Code::BadObject, format!("not a readable ORC file: {why}"))
         .help("upload the object again, or move it out of the table's folder")
+}
+
+/// Refuses a file whose end says that its compressed blocks are larger than a block can be: the library would ask for so much memory.
+fn check_blocks(end: &[u8]) -> Result<()> {
+    let Some((length, rest)) = end.split_last() else { return Ok(()) };
+    let postscript = rest.len().checked_sub(usize::from(*length)).map(|start| PostScript::decode(&rest[start..]));
+    // What is no postscript is the library's to refuse.
+    let Some(Ok(postscript)) = postscript else { return Ok(()) };
+    match postscript.compression_block_size {
+        Some(size) if size > LARGEST_BLOCK => Err(bad(&format!("it has blocks of {size} bytes"))),
+        _ => Ok(()),
+    }
 }
 
 /// An ORC object of a store.
@@ -145,7 +159,11 @@ impl AsyncChunkReader for Stored {
             let options = GetOptions { range, if_match: self.meta.e_tag.clone(), ..GetOptions::default() };
             let failed = |error| io::Error::other(storage(self.meta.location.as_ref(), error));
             let found = self.store.get_opts(&self.meta.location, options).await.map_err(failed)?;
-            found.bytes().await.map_err(failed)
+            let bytes = found.bytes().await.map_err(failed)?;
+            if end == self.meta.size {
+                check_blocks(&bytes).map_err(io::Error::other)?;
+            }
+            Ok(bytes)
         }
         .boxed()
     }

@@ -18,7 +18,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::arrangement::Arrangement;
 use super::names::{check_types, rename};
-use super::text::TextReader;
+use super::reader::ObjectReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::panic::unpanicked;
@@ -30,7 +30,7 @@ use crate::panic::unpanicked;
 pub(super) async fn read(
     store: &Arc<dyn ObjectStore>,
     meta: ObjectMeta,
-    reader: &Arc<TextReader>,
+    reader: &Arc<ObjectReader>,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let path = meta.location.clone();
     let in_object = |error: Error| error.in_object(&path, None);

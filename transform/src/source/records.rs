@@ -44,16 +44,12 @@ pub(crate) fn decompress(
 /// The storage's error that passed through a decoder, or else the decoder's own.
 fn undo(error: io::Error, object: &str, codec: Codec) -> Error {
     let kind = error.kind();
-    if error.get_ref().is_some_and(|inner| inner.is::<Error>())
-        && let Some(inner) = error.into_inner()
-        && let Ok(inner) = inner.downcast::<Error>()
-    {
-        return *inner;
-    }
-    let what = if kind == io::ErrorKind::UnexpectedEof { "ends too early" } else { "is corrupt" };
-    Error::new(Code::BadObject, format!("the {} data {what}", codec.name()))
-        .help("upload the object again, or move it out of the table's folder")
-        .in_object(object, None)
+    Error::passed_through(error).unwrap_or_else(|_| {
+        let what = if kind == io::ErrorKind::UnexpectedEof { "ends too early" } else { "is corrupt" };
+        Error::new(Code::BadObject, format!("the {} data {what}", codec.name()))
+            .help("upload the object again, or move it out of the table's folder")
+            .in_object(object, None)
+    })
 }
 
 /// Cuts a stream of bytes into records.

@@ -26,10 +26,6 @@ const FILE_PATH: &str = "_file_path";
 /// [`Code::Internal`].
 pub(super) fn divided(column: &ArrayRef, wanted: &DataType) -> Result<(ArrayRef, ArrayRef)> {
     let safe = CastOptions { safe: true, ..CastOptions::default() };
-    if fits_whole(column.data_type(), wanted) {
-        let whole = cast_column(column, wanted, &safe).map_err(internal)?;
-        return Ok((whole, new_null_array(column.data_type(), column.len())));
-    }
     if column.data_type().is_nested() || wanted.is_nested() {
         // What fits of it is there, and all of it is kept.
         let part = cast_column(column, wanted, &safe).unwrap_or_else(|_| new_null_array(wanted, column.len()));
@@ -71,13 +67,16 @@ pub(super) fn as_json(columns: Vec<(Field, ArrayRef)>, rows: usize, url: &str) -
     writer.write(&batch).map_err(unwritable)?;
     writer.finish().map_err(unwritable)?;
     let text = String::from_utf8(writer.into_inner()).map_err(internal)?;
-    let members =
-        text.lines().map(|line| line.strip_prefix('{').and_then(|line| line.strip_suffix('}')).unwrap_or_default());
-    let lines: StringArray = members.map(|members| object(members, url)).collect();
+    let lines: StringArray = text.lines().map(|line| object(members(line), url)).collect();
     if lines.len() != rows {
         return Err(Error::new(Code::Internal, format!("{} of {rows} rows were kept", lines.len())));
     }
     Ok(Arc::new(lines))
+}
+
+/// The members of a JSON object, without its braces.
+pub(super) fn members(object: &str) -> &str {
+    object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default()
 }
 
 /// A JSON object of some members and the URL; `None` if there are none.

@@ -16,8 +16,8 @@ use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 
+use super::reader::ObjectReader;
 use super::rejects::Rejects;
-use super::text::TextReader;
 use super::{avro, orc, parquet, to_datafusion};
 use crate::format::Format;
 use crate::table::Table;
@@ -48,7 +48,7 @@ impl FileSource for ObjectSource {
         _partition: usize,
     ) -> DataFusionResult<Arc<dyn FileOpener>> {
         let wanted = Arc::new(self.schema.file_schema().project(&self.projection.file_indices)?);
-        let reader = TextReader {
+        let reader = ObjectReader {
             table: Arc::clone(&self.table),
             wanted,
             batch_size: self.batch_size,
@@ -108,7 +108,7 @@ impl FileSource for ObjectSource {
 
 struct Opener {
     store: Arc<dyn ObjectStore>,
-    reader: Arc<TextReader>,
+    reader: Arc<ObjectReader>,
 }
 
 impl FileOpener for Opener {
@@ -120,7 +120,7 @@ impl FileOpener for Opener {
                 Format::Avro => avro::read(&store, file.object_meta, &reader).await,
                 Format::Orc => orc::read(&store, file.object_meta, &reader).await,
                 Format::Parquet => parquet::read(&store, file.object_meta, &reader).await,
-                _ => reader.read(store, file.object_meta).await,
+                _ => reader.read_text(store, file.object_meta).await,
             };
             let batches = batches.map_err(to_datafusion)?;
             Ok(batches.map_err(to_datafusion).boxed())

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use futures::stream::{self, BoxStream};
@@ -18,24 +17,12 @@ use super::careful;
 use super::decoder::{RecordDecoder, UNCLOSED};
 use super::heading::{Head, Heading};
 use super::locate::explain_failure;
+use super::reader::ObjectReader;
 use super::records::Splitter;
-use super::rejects::Rejects;
 use super::rescue;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::{CsvOptions, Format};
-use crate::schema_change::{RESCUED, SchemaChange};
-use crate::table::Table;
-
-/// Reads objects of one table into batches of the wanted columns.
-#[derive(Debug)]
-pub(super) struct TextReader {
-    pub(super) table: Arc<Table>,
-    pub(super) wanted: SchemaRef,
-    pub(super) batch_size: usize,
-    /// Where records go that cannot be read; without it they are errors.
-    pub(super) rejects: Option<Rejects>,
-}
 
 /// What is known while an object is read.
 struct Reading {
@@ -47,24 +34,9 @@ struct Reading {
     decoder: RecordDecoder,
 }
 
-impl TextReader {
-    /// The same for other columns.
-    pub(super) fn wanting(&self, columns: Vec<Field>) -> Self {
-        Self {
-            table: Arc::clone(&self.table),
-            wanted: Arc::new(Schema::new(columns)),
-            rejects: self.rejects.clone(),
-            ..*self
-        }
-    }
-
-    /// Whether what fits no column is wanted, and kept in a column of its own.
-    pub(super) fn rescues(&self) -> bool {
-        self.wanted.column_with_name(RESCUED).is_some() && SchemaChange::rescues(&self.table)
-    }
-
-    /// Batches of the wanted columns of one object.
-    pub(super) async fn read(
+impl ObjectReader {
+    /// Batches of the wanted columns of one object of CSV or JSON.
+    pub(super) async fn read_text(
         self: Arc<Self>,
         store: Arc<dyn ObjectStore>,
         meta: ObjectMeta,
@@ -78,10 +50,7 @@ impl TextReader {
         let mut text = open(&store, &meta, &self.table.format).await?;
         let (decoder, pending) = match &self.table.format {
             Format::Csv(options) => {
-                let in_header = |error: Error| match error.object {
-                    None => error.in_object(&meta.location, Some(1)),
-                    Some(_) => error,
-                };
+                let in_header = |error: Error| error.within(&meta.location, Some(1));
                 let heading = self.heading(&mut text, options).await.map_err(in_header)?;
                 let Some((names, pending)) = heading else { return Ok(stream::empty().boxed()) };
                 (self.csv_decoder(&names, options).map_err(in_header)?, pending)

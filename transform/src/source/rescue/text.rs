@@ -12,13 +12,13 @@ use object_store::{ObjectMeta, ObjectStore};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{as_json, internal, object, url};
+use super::{as_json, internal, members, object, url};
 use crate::error::Result;
 use crate::format::Format;
 use crate::hive::HiveType;
 use crate::schema_change::RESCUED;
 use crate::source::careful::{Bad, Careful, Record, Sifted};
-use crate::source::text::TextReader;
+use crate::source::reader::ObjectReader;
 use crate::table::{Column, Table};
 
 /// The members of a JSON object as they are written.
@@ -36,14 +36,14 @@ struct Rescued {
 /// # Errors
 /// What the storage did not do, and what is wrong with the object as a whole.
 pub(in crate::source) async fn read(
-    reader: &Arc<TextReader>,
+    reader: &Arc<ObjectReader>,
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let wanted = Arc::clone(&reader.wanted);
     let url = url(&reader.table.location, &meta.location);
     let columns: Vec<Column> = reader.table.columns.iter().filter(|column| column.name != RESCUED).cloned().collect();
-    let all = Arc::new(TextReader {
+    let all = Arc::new(ObjectReader {
         wanted: Arc::new(Schema::new(crate::source::fields(&columns))),
         table: Arc::new(Table { columns, ..reader.table.as_ref().clone() }),
         batch_size: reader.batch_size,
@@ -71,7 +71,7 @@ pub(in crate::source) async fn read(
 }
 
 /// Fields that no column is for, and values that their columns cannot hold.
-fn csv(careful: &Careful, reader: &Arc<TextReader>, records: Vec<Record>, url: &str) -> Result<Rescued> {
+fn csv(careful: &Careful, reader: &Arc<ObjectReader>, records: Vec<Record>, url: &str) -> Result<Rescued> {
     let names = careful.names().unwrap_or_default();
     let is_known = |name: &str| reader.wanted.column_with_name(name).is_some();
     let is_key = |name: &str| reader.table.partition_keys.iter().any(|key| key.name == name);
@@ -114,7 +114,7 @@ fn csv(careful: &Careful, reader: &Arc<TextReader>, records: Vec<Record>, url: &
 /// A column of records that can be read as text, and which of its values are of its type unless all are.
 fn typed(
     careful: &Careful,
-    reader: &Arc<TextReader>,
+    reader: &Arc<ObjectReader>,
     field: &Field,
     records: &[Record],
 ) -> Result<(ArrayRef, Option<BooleanArray>)> {
@@ -144,85 +144,91 @@ fn typed(
     Ok((concat(&pieces).map_err(internal)?, Some(BooleanArray::from(fits))))
 }
 
-/// Keys that no column is for, nested values with more than their columns hold, and values that they cannot hold.
-fn json(careful: &Careful, reader: &Arc<TextReader>, records: Vec<Record>, url: &str) -> Result<Rescued> {
-    let (mut objects, mut kept, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-    for (line, record) in records {
-        match divided(careful, reader, &record) {
-            Ok(found) => {
-                for (fitting, left) in found? {
-                    objects.push((line, fitting));
-                    kept.push(object(&left, url));
-                }
-            }
-            Err(reason) => bad.push(Bad { line, reason, record }),
-        }
-    }
-    let Sifted { batches, bad: worse, .. } = careful.sifter(reader).sift(objects)?;
-    // None is worse: each was tried by itself.
-    if let Some(worse) = worse.into_iter().next() {
-        return Err(internal(worse.reason));
-    }
-    let batch = concat_batches(&reader.wanted, &batches).map_err(internal)?;
-    Ok(Rescued { batch, kept: Arc::new(StringArray::from(kept)), bad })
+/// A JSON object: what of it fits the table, and what does not.
+struct Divided<'a> {
+    /// Which record it is from: a line may have several objects.
+    record: usize,
+    fitting: Members<'a>,
+    left: Members<'a>,
 }
 
-/// The objects of a record: what of each fits the table, as JSON, and the members that do not.
-type Divided = Result<Vec<(Vec<u8>, String)>>;
+/// Keys that no column is for, nested values with more than their columns hold, and values that they cannot hold.
+fn json(careful: &Careful, reader: &Arc<ObjectReader>, records: Vec<Record>, url: &str) -> Result<Rescued> {
+    let (mut objects, mut reasons) = (Vec::new(), BTreeMap::new());
+    for (index, (_, record)) in records.iter().enumerate() {
+        match divided(&reader.table, index, record) {
+            Ok(found) => objects.extend(found),
+            Err(reason) => _ = reasons.insert(index, reason),
+        }
+    }
+    let fitting = |objects: &[Divided<'_>]| {
+        let texts: Vec<Record> =
+            objects.iter().map(|object| (0, (text(&object.fitting) + "\n").into_bytes())).collect();
+        careful.sifter(reader).together(&texts)
+    };
+    let mut batches = fitting(&objects)?;
+    if batches.is_none() {
+        for object in &mut objects {
+            if !without_misfits(careful, reader, object)? {
+                reasons.insert(object.record, "the record cannot be read".to_owned());
+            }
+        }
+        objects.retain(|object| !reasons.contains_key(&object.record));
+        batches = fitting(&objects)?;
+    }
+    let batches = batches.ok_or_else(|| internal("objects that can be read alone cannot be read together"))?;
+    let batch = concat_batches(&reader.wanted, &batches).map_err(internal)?;
+    let kept: StringArray = objects.iter().map(|divided| object(members(&text(&divided.left)), url)).collect();
+    let records = records.into_iter().enumerate();
+    let bad = records
+        .filter_map(|(index, (line, record))| Some(Bad { line, reason: reasons.remove(&index)?, record }))
+        .collect();
+    Ok(Rescued { batch, kept: Arc::new(kept), bad })
+}
 
+/// The objects of a record, by the names of their keys.
+///
 /// # Errors
-/// What is wrong with a record of which nothing can be read.
-fn divided(careful: &Careful, reader: &Arc<TextReader>, record: &[u8]) -> Result<Divided, String> {
+/// Why the record is none.
+fn divided<'a>(table: &Table, index: usize, record: &'a [u8]) -> Result<Vec<Divided<'a>>, String> {
     let mut all = Vec::new();
-    for members in serde_json::Deserializer::from_slice(record).into_iter::<Members<'_>>() {
+    for members in serde_json::Deserializer::from_slice(record).into_iter::<Members<'a>>() {
         let members = members.map_err(|error| format!("the record is not a JSON object: {error}"))?;
         let (mut fitting, mut left) = (Members::new(), Members::new());
         for (key, value) in members {
-            let column = reader.table.columns.iter().find(|column| column.name == key);
-            match column {
-                Some(column) if has_more(value, &column.hive_type) => {
-                    left.insert(key.clone(), value);
+            match table.columns.iter().find(|column| column.name == key) {
+                Some(column) => {
+                    if has_more(value, &column.hive_type) {
+                        left.insert(key.clone(), value);
+                    }
                     fitting.insert(key, value);
                 }
-                Some(_) => _ = fitting.insert(key, value),
-                None if reader.table.partition_keys.iter().any(|partition| partition.name == key) => {}
+                None if table.partition_keys.iter().any(|partition| partition.name == key) => {}
                 None => _ = left.insert(key, value),
             }
         }
-        let whole = match without_misfits(careful, reader, &mut fitting, &mut left) {
-            Ok(true) => text(&fitting),
-            Ok(false) => return Err("the record cannot be read".to_owned()),
-            Err(error) => return Ok(Err(error)),
-        };
-        let left = text(&left);
-        let left = left.strip_prefix('{').and_then(|left| left.strip_suffix('}')).unwrap_or_default().to_owned();
-        all.push(((whole + "\n").into_bytes(), left));
+        all.push(Divided { record: index, fitting, left });
     }
-    Ok(Ok(all))
+    Ok(all)
 }
 
 /// Moves the members that their columns cannot hold; says whether the others can be read.
-fn without_misfits<'a>(
-    careful: &Careful,
-    reader: &Arc<TextReader>,
-    fitting: &mut Members<'a>,
-    left: &mut Members<'a>,
-) -> Result<bool> {
-    let can_be_read = |reader: &Arc<TextReader>, members: &Members<'_>| {
+fn without_misfits(careful: &Careful, reader: &Arc<ObjectReader>, object: &mut Divided<'_>) -> Result<bool> {
+    let can_be_read = |reader: &Arc<ObjectReader>, members: &Members<'_>| {
         careful.sifter(reader).alone(text(members).as_bytes()).map(|batches| batches.is_some())
     };
-    if can_be_read(reader, fitting)? {
+    if can_be_read(reader, &object.fitting)? {
         return Ok(true);
     }
     for field in reader.wanted.fields() {
-        let Some(value) = fitting.get(field.name()).copied() else { continue };
+        let Some(value) = object.fitting.get(field.name()).copied() else { continue };
         let only = Arc::new(reader.wanting(vec![field.as_ref().clone()]));
         if !can_be_read(&only, &Members::from([(field.name().clone(), value)]))? {
-            fitting.remove(field.name());
-            left.insert(field.name().clone(), value);
+            object.fitting.remove(field.name());
+            object.left.insert(field.name().clone(), value);
         }
     }
-    can_be_read(reader, fitting)
+    can_be_read(reader, &object.fitting)
 }
 
 fn text(members: &Members<'_>) -> String {

@@ -4,6 +4,9 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 
+use orc_rust::proto::{CompressionKind, PostScript};
+use prost::Message;
+
 use super::*;
 
 fn orc(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
@@ -88,6 +91,21 @@ async fn what_is_damaged_is_named() {
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
     let error = world(&[("a.orc", orc(vec![("id", texts)]))]).await.query("SELECT id FROM t").await.unwrap_err();
     assert_eq!(error.message, "column `id` is string in the object, bigint in the table");
+}
+
+#[tokio::test]
+async fn blocks_of_an_exabyte_are_not_asked_for() {
+    let good = orc(vec![("id", ids(&[1]))]);
+    let end = good.len() - 1;
+    let start = end - usize::from(good[end]);
+    let mut postscript = PostScript::decode(&good[start..end]).unwrap();
+    postscript.set_compression(CompressionKind::Lz4);
+    postscript.compression_block_size = Some(1 << 60);
+    let postscript = postscript.encode_to_vec();
+    let object = [&good[..start], &postscript, &[u8::try_from(postscript.len()).unwrap()]].concat();
+    let error = world(&[("a.orc", object)]).await.query("SELECT id FROM t").await.unwrap_err();
+    assert_eq!(error.code, crate::Code::BadObject);
+    assert!(error.message.contains("blocks of 1152921504606846976 bytes"), "{error}");
 }
 
 #[tokio::test]
