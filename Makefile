@@ -123,15 +123,23 @@ chain-release: debug .venv/installed .venv-moto/installed .venv-ministack/instal
 	.venv-moto/bin/python tests/aws/deployed.py --ministack .venv-ministack/bin/python --sam .venv-sam/bin/python \
 		--duckdb $(PYTHON) --built .aws-sam/build --unglue $(UNGLUE) $(CHAIN)
 
-oracle: debug .venv/installed
+oracle: debug .venv/installed .venv/examples
 	$(call heading,Tables against DuckDB)
-	tests/oracle/run.sh $(UNGLUE) $(LANDING) $(PYTHON)
+	tests/oracle/run.sh $(UNGLUE) $(LANDING) $(PYTHON) .venv/examples
 
 .venv/installed: tests/requirements.txt
 	$(call heading,Python packages of the tests)
 	python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
+
+# What the source of fastavro has of Avro's own examples; its wheel has none.
+.venv/examples: .venv/installed
+	$(call heading,Examples of Avro)
+	rm -rf $@.new && mkdir -p $@.new
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary fastavro --dest $@.new "$$(grep '^fastavro' tests/requirements.txt)"
+	tar -xzf $@.new/fastavro-*.tar.gz -C $@.new --strip-components=3 --wildcards '*/tests/avro-files/*.avro'
+	mv $@.new $@
 
 .venv-ministack/installed: tests/aws/requirements-ministack.txt
 	$(call heading,The emulator of AWS)

@@ -17,7 +17,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tpchgen::generators::{LineItem, LineItemGenerator};
-use transform::{Column, CsvOptions, Format, HiveType, Table, TableName, steps};
+use transform::{Column, CsvOptions, Format, HiveType, JsonOptions, Table, TableName, steps};
 
 /// Rows of a buffer of the writer.
 const ROWS: usize = 64 << 10;
@@ -94,9 +94,10 @@ fn text(criterion: &mut Criterion) {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let lines = lines();
     let mut group = criterion.benchmark_group("text");
-    for (name, body, format) in
-        [("csv", csv(&lines), Format::Csv(CsvOptions::default())), ("json", json(&lines), Format::Json)]
-    {
+    for (name, body, format) in [
+        ("csv", csv(&lines), Format::Csv(CsvOptions::default())),
+        ("json", json(&lines), Format::Json(JsonOptions::default())),
+    ] {
         group.throughput(Throughput::Bytes(body.len() as u64));
         let object = Path::from(format!("raw/lineitem/1.{name}"));
         runtime.block_on(store.put(&object, body.into())).expect("memory takes an object");

@@ -13,8 +13,8 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use serde_json::json;
 use transform::{
-    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, Limits, NewObject, Partition,
-    PartitionChange, PartitionCondition, PartitionFilter, PartitionTest, Project, Stamp, Table, TableName,
+    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, JsonOptions, Limits, NewObject,
+    Partition, PartitionChange, PartitionCondition, PartitionFilter, PartitionTest, Project, Stamp, Table, TableName,
     catalog_contract,
 };
 
@@ -124,7 +124,7 @@ async fn new_tables_go_where_their_database_says() {
 async fn partitions_inherit_the_columns_of_their_table() {
     let Some(glue) = glue().await else { return };
     let catalog = glue.catalog();
-    let table = catalog.put_table(&Table { format: Format::Json, ..orders() }).await.unwrap();
+    let table = catalog.put_table(&Table { format: Format::Json(JsonOptions::default()), ..orders() }).await.unwrap();
     catalog.put_partitions(&table.name, &many(120, "d")).await.unwrap();
     let before = catalog.partitions(&table.name).await.unwrap();
     let columns = vec![Column { hive_type: HiveType::Double, ..table.columns[0].clone() }];

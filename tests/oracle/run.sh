@@ -2,11 +2,13 @@
 # Runs the shipped transforms on sample data in a temporary folder, in two steps as in `make demo`, and checks all tables
 # against DuckDB; then source tables in many forms by the catalog's description alone.
 #
-#   run.sh UNGLUE LANDING PYTHON
+#   run.sh UNGLUE LANDING PYTHON EXAMPLES
+#
+# EXAMPLES is a folder of public Avro files.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
-unglue=$(realpath "$1") landing=$(realpath "$2")
+unglue=$(realpath "$1") landing=$(realpath "$2") examples=$(realpath "$4")
 # Not resolved: a virtual environment is known by the path that its Python is called by.
 python=$(cd "$(dirname "$3")" && pwd)/$(basename "$3")
 
@@ -19,4 +21,4 @@ trap 'rm -rf "$data"' EXIT
 "$unglue" run --project "$project" --data "$data"
 "$python" "$here/oracle.py" --self-test --project "$project" --data "$data"
 "$python" "$here/oracle.py" --unglue "$unglue" --project "$project" --data "$data"
-"$python" "$here/described.py" --unglue "$unglue"
+"$python" "$here/described.py" --unglue "$unglue" --avro "$examples"

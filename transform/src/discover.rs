@@ -26,6 +26,7 @@ use crate::store::DataRoot;
 use crate::table::{Column, Partition, Table, TableName};
 
 pub use drift::{ColumnChange, ColumnChangeKind};
+use drift::{MADE_BY, SPELLED, UNDECIDED};
 
 /// Tables examined at a time.
 const TABLES_AT_ONCE: usize = 4;
@@ -389,7 +390,7 @@ async fn plan(
         None if change.findings.iter().any(|finding| finding.code == Code::UnreadableTable) => return Ok(()),
         None => {
             let found = columns::of_new_table(&keys, &samples, &mut change.findings)?;
-            let Some(columns::NewTable { columns, undecided, format }) = found else {
+            let Some(columns::NewTable { columns, undecided, spelled, format }) = found else {
                 // Objects that cannot be read are reason enough.
                 if change.findings.is_empty() {
                     change.findings.push(columns::no_rows_yet(root, &change.table));
@@ -398,7 +399,7 @@ async fn plan(
             };
             change.created = true;
             change.columns_added = columns.clone();
-            let parameters = [("classification", format.to_string()), ("unglue.catalog", "discover".to_owned())]
+            let parameters = [("classification", format.to_string()), (MADE_BY, "discover".to_owned())]
                 .map(|(key, value)| (key.to_owned(), value));
             let mut table = Table {
                 name: change.table.clone(),
@@ -410,7 +411,8 @@ async fn plan(
                 parameters: parameters.into(),
                 version: None,
             };
-            drift::remember(&mut table, &undecided);
+            drift::remember(&mut table, UNDECIDED, &undecided);
+            drift::remember(&mut table, SPELLED, &spelled);
             literal::remember(&mut table, &samples);
             change.definition = Some(table);
         }

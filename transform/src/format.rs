@@ -1,17 +1,20 @@
 //! How the objects of a table are encoded.
 
+mod parameters;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// How the objects of a table are encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "Written", into = "Written")]
 pub enum Format {
     /// Delimited text.
     Csv(CsvOptions),
     /// JSON objects: one a line, one after the other over several lines, or in one array.
-    Json,
+    Json(JsonOptions),
     /// Parquet.
     Parquet,
     /// Avro's container files.
@@ -24,12 +27,70 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Csv(_) => "csv",
-            Self::Json => "json",
+            Self::Json(_) => "json",
             Self::Parquet => "parquet",
             Self::Avro => "avro",
             Self::Orc => "orc",
         })
     }
+}
+
+/// A [`Format`] as it is kept: JSON is a word while there is nothing more to say of it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Written {
+    Csv(CsvOptions),
+    Json,
+    #[serde(rename = "json_with")]
+    JsonWith(JsonOptions),
+    Parquet,
+    Avro,
+    Orc,
+}
+
+impl From<Written> for Format {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Csv(options) => Self::Csv(options),
+            Written::Json => Self::Json(JsonOptions::default()),
+            Written::JsonWith(options) => Self::Json(options),
+            Written::Parquet => Self::Parquet,
+            Written::Avro => Self::Avro,
+            Written::Orc => Self::Orc,
+        }
+    }
+}
+
+impl From<Format> for Written {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv(options) => Self::Csv(options),
+            Format::Json(options) if options == JsonOptions::default() => Self::Json,
+            Format::Json(options) => Self::JsonWith(options),
+            Format::Parquet => Self::Parquet,
+            Format::Avro => Self::Avro,
+            Format::Orc => Self::Orc,
+        }
+    }
+}
+
+/// Options of [`Format::Json`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JsonOptions {
+    /// Columns whose key is another than their name, with that key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
+    /// Whether a dot in a key is an underscore in the name of its column.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dots: bool,
+}
+
+impl JsonOptions {
+    /// What begins the names of parameters that name a column, and have its key for a value.
+    pub const MAPPING: &'static str = "mapping.";
+    /// The parameter of [`JsonOptions::dots`].
+    pub const DOTS: &'static str = "dots.in.keys";
 }
 
 /// Options of [`Format::Csv`].

@@ -12,13 +12,15 @@ mod lattice;
 mod misfit;
 mod text;
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::hive::HiveType;
 
 pub(crate) use csv::infer_csv;
 pub(crate) use declared::infer_declared;
 pub(crate) use detect::{detect_csv, has_header};
-pub(crate) use fit::type_fits;
+pub(crate) use fit::{twin, type_fits};
 pub(crate) use json::infer_json;
 pub(crate) use lattice::Shape;
 pub(crate) use misfit::{Misfit, misfit};
@@ -38,10 +40,21 @@ pub(crate) enum Seen {
 pub(crate) struct Schema {
     /// Names and types; each name once.
     pub columns: Vec<(String, Seen)>,
+    /// How the object writes those whose names have capitals.
+    pub spelled: BTreeMap<String, String>,
     /// Whether the object has any row.
     pub has_rows: bool,
     /// What was left out, and why.
     pub findings: Vec<Error>,
+}
+
+impl Schema {
+    /// Remembers how the object writes a column's name, if it is that name in another letter case.
+    fn spell(&mut self, name: &str, written: &str) {
+        if name != written && name == written.to_lowercase() {
+            self.spelled.entry(name.to_owned()).or_insert_with(|| written.to_owned());
+        }
+    }
 }
 
 impl Seen {

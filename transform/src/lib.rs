@@ -69,7 +69,7 @@ pub use discover::{ArrivedIn, ColumnChange, ColumnChangeKind, Discovery, NewObje
 pub use engine::{Announce, Arrived, Asked, Engine, Outcome, Progress, Stamp};
 pub use error::{Error, Location, ObjectLine, Result};
 pub use estimate::PlannedRun;
-pub use format::{CsvOptions, Format};
+pub use format::{CsvOptions, Format, JsonOptions};
 pub use hive::HiveType;
 pub use inputs::is_hidden;
 pub use nearest::nearest;

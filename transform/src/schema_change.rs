@@ -75,7 +75,7 @@ impl SchemaChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::Format;
+    use crate::format::{Format, JsonOptions};
 
     fn table(policy: Option<&str>, columns: &[&str]) -> Table {
         let column = |name: &&str| Column { name: (*name).to_owned(), hive_type: HiveType::String, comment: None };
@@ -83,7 +83,7 @@ mod tests {
             name: "raw.t".to_owned().try_into().unwrap(),
             columns: columns.iter().map(column).collect(),
             partition_keys: Vec::new(),
-            format: Format::Json,
+            format: Format::Json(JsonOptions::default()),
             location: "s3://b/raw/t/".to_owned(),
             description: None,
             parameters: policy.map(|policy| (POLICY.to_owned(), policy.to_owned())).into_iter().collect(),

@@ -56,7 +56,6 @@ pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>
     let for_merge = (core_memory / MERGES_SHARE).max(LEAST_FOR_MERGE);
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merge);
     options.optimizer.prefer_hash_join = joins == Joins::Hashed;
-    options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     let properties = ExecutionProps::new().with_query_execution_start_time(now);
     builder(config, env).with_execution_props(properties).build()

@@ -11,6 +11,7 @@ mod heading;
 mod keys;
 mod locate;
 mod names;
+mod nested;
 mod orc;
 mod parquet;
 mod prune;
@@ -57,6 +58,7 @@ pub(crate) use decoder::UNCLOSED;
 pub(crate) use elements::{Elements, Layout};
 pub(crate) use encoding::{Transcoder, of as encoding_of};
 pub(crate) use heading::{Head, Heading, csv_fields, cut, reader as csv_reader};
+pub(crate) use keys::Keys;
 pub(crate) use locate::first_unreadable_parquet;
 pub(crate) use orc::{orc_by_place, orc_schema};
 pub(crate) use parquet::footer;
@@ -133,7 +135,12 @@ impl SourceTable {
         }
         let schema = schema.build();
         match &self.table.format {
-            Format::Parquet if !rescues => Arc::new(ParquetSource::new(schema).with_pushdown_filters(true)),
+            // DataFusion decides by the table's types which conditions a file can test by itself, and passes over one that it cannot by
+            // the file's: those on fields that the file names in its own way.
+            Format::Parquet if !rescues => {
+                let is_flat = !self.table.columns.iter().any(|column| column.hive_type.arrow().is_nested());
+                Arc::new(ParquetSource::new(schema).with_pushdown_filters(is_flat))
+            }
             _ => Arc::new(scan::ObjectSource::new(Arc::clone(&self.table), schema, self.rejects.clone())),
         }
     }

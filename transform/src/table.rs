@@ -112,11 +112,14 @@ impl Table {
     ///
     /// # Errors
     /// [`Code::UnsupportedTable`] for a value of `unglue.schema_change` that is none; [`Code::NotSupported`] for a parameter that says
-    /// which transform makes the table.
+    /// which transform makes the table, and for a value that the format's own cannot have.
     pub fn set_parameter(&mut self, key: &str, value: &str) -> Result<()> {
         if key == OWNER || key.is_empty() {
             return Err(Error::new(Code::NotSupported, format!("the parameter `{key}` cannot be set"))
                 .help("name another one: `parameter=value`"));
+        }
+        if self.format.set(key, value)? {
+            return Ok(());
         }
         match value {
             "" => self.parameters.remove(key),

@@ -103,12 +103,12 @@ async fn set(catalog: &dyn Catalog, table: &str, parameters: &[String], screen: 
             return Err(Error::new(Code::NotFound, format!("the catalog has no table `{name}`"))
                 .help("`unglue catalog show` lists those it has"));
         };
-        let before = table.parameters.clone();
+        let before = table.clone();
         for parameter in parameters {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             table.set_parameter(key.trim(), value.trim())?;
         }
-        if table.parameters == before {
+        if table == before {
             screen.note("the table has these parameters already");
             return parameters_of(&table, screen);
         }
@@ -125,7 +125,8 @@ fn parameters_of(table: &Table, screen: &mut Screen) -> Result<Verdict> {
         return Ok(Verdict::Clean);
     }
     screen.line(format!("{} has the parameters", table.name));
-    table.parameters.iter().for_each(|(key, value)| screen.line(format!("    {key} = {value}")));
+    let all = table.format.parameters().into_iter().chain(table.parameters.clone());
+    all.for_each(|(key, value)| screen.line(format!("    {key} = {value}")));
     Ok(Verdict::Clean)
 }
 

@@ -68,7 +68,7 @@ pub struct ColumnAdded {
 pub struct ColumnChanged {
     /// Name.
     pub column: String,
-    /// `added`, `missing`, `reordered`, `widened`, `narrowed`, `incompatible` or `decided`.
+    /// `added`, `missing`, `reordered`, `recased`, `widened`, `narrowed`, `incompatible` or `decided`.
     pub kind: String,
     /// Hive type in the catalog before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub struct ColumnChanged {
     /// Hive type that the objects show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
-    /// A value that shows it.
+    /// A value that shows it; of `recased` the name as the object writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<String>,
     /// The object that shows it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_glue::types::{SerDeInfo, StorageDescriptor};
-use transform::{Column, CsvOptions, Format, HiveType};
+use transform::{Column, CsvOptions, Format, HiveType, JsonOptions};
 
 /// How many lines at the start of an object are no rows. The last of them names the columns, by which the engine goes.
 pub(super) const HEADER_LINES: &str = "skip.header.line.count";
@@ -97,12 +97,18 @@ impl<'a> Lookup<'a> {
     }
 }
 
+/// Options of the OpenX JSON SerDe, in which a mapping names the key that a column has its values from.
 fn json(parameters: &Lookup<'_>) -> Result<Format, String> {
-    let mapped = parameters.0.iter().flatten().flat_map(|parameters| parameters.keys());
-    match mapped.filter(|key| key.starts_with("mapping.")).min() {
-        Some(key) => Err(format!("its parameter `{key}` gives a column another name than the objects do")),
-        None => Ok(Format::Json),
+    let mut options = JsonOptions::default();
+    for (key, value) in parameters.0.iter().rev().flatten().flat_map(|parameters| parameters.iter()) {
+        match key.strip_prefix(JsonOptions::MAPPING) {
+            Some("") => return Err(format!("its parameter `{key}` names no column")),
+            Some(column) => _ = options.keys.insert(column.to_lowercase(), value.clone()),
+            None => {}
+        }
     }
+    options.dots = parameters.get(JsonOptions::DOTS).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    Ok(Format::Json(options))
 }
 
 /// Athena finds columns of ORC by their place unless it is told otherwise; here they are found by name.
@@ -180,7 +186,7 @@ fn symbol(parameters: &Lookup<'_>, key: &str) -> Result<Option<char>, String> {
 pub(super) fn write(descriptor: &mut StorageDescriptor, format: &Format, columns: &[Column]) {
     let (library, parameters, input, output) = match format {
         Format::Parquet => (PARQUET, vec![("serialization.format", "1".to_owned())], PARQUET_INPUT, PARQUET_OUTPUT),
-        Format::Json => (JSON, Vec::new(), TEXT_INPUT, TEXT_OUTPUT),
+        Format::Json(_) => (JSON, Vec::new(), TEXT_INPUT, TEXT_OUTPUT),
         Format::Avro => (AVRO, vec![("serialization.format", "1".to_owned())], AVRO_INPUT, AVRO_OUTPUT),
         Format::Orc => (ORC, vec![(BY_PLACE, "false".to_owned())], ORC_INPUT, ORC_OUTPUT),
         Format::Csv(options) => {
@@ -188,12 +194,27 @@ pub(super) fn write(descriptor: &mut StorageDescriptor, format: &Format, columns
             (library, parameters, TEXT_INPUT, TEXT_OUTPUT)
         }
     };
-    let parameters = parameters.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let name = descriptor.serde_info.take().and_then(|serde| serde.name);
-    let serde = SerDeInfo::builder().set_name(name).serialization_library(library).set_parameters(Some(parameters));
+    let known = descriptor.serde_info.take();
+    let (name, known) = known.map(|serde| (serde.name, (serde.serialization_library, serde.parameters))).unzip();
+    // What the same SerDe is told beside the format stays.
+    let kept = known.filter(|(known, _)| known.as_deref() == Some(library)).and_then(|(_, parameters)| parameters);
+    let mut all: Parameters = kept.into_iter().flatten().filter(|(key, _)| !is_of_format(key)).collect();
+    all.extend(parameters.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    if let Format::Json(_) = format {
+        all.extend(format.parameters());
+    }
+    let serde = SerDeInfo::builder().set_name(name.flatten()).serialization_library(library);
+    let serde = serde.set_parameters(Some(all));
     descriptor.serde_info = Some(serde.build());
     descriptor.input_format = Some(input.to_owned());
     descriptor.output_format = Some(output.to_owned());
+}
+
+/// Whether a parameter says what a [`Format`] does.
+fn is_of_format(key: &str) -> bool {
+    let of_text = ["field.delim", "serialization.format", "separatorChar", "quoteChar", "escapeChar", ESCAPE];
+    let of_all = [NULL, ENCODING, COMMENT, COLUMNS, BY_PLACE, JsonOptions::DOTS];
+    of_text.contains(&key) || of_all.contains(&key) || key.starts_with(JsonOptions::MAPPING)
 }
 
 /// The SerDe by which Athena reads the most of a CSV table.

@@ -8,6 +8,7 @@ use crate::format::{CsvOptions, Format};
 use crate::hive::is_nested;
 use crate::infer::{infer_csv, infer_json};
 use crate::nearest::nearest;
+use crate::source::Keys;
 use crate::table::{Column, Table};
 use crate::transform::{Input, SourceFile};
 
@@ -81,7 +82,7 @@ fn inferred(file: &SourceFile, survey: &Survey, input: &Input) -> Result<Vec<Col
     let in_file = |error: Error| Error { code: Code::BadFixture, ..error }.in_object(&file.path, None);
     let schema = match &survey.format {
         Format::Csv(options) => infer_csv(file.text.as_bytes(), true, options, &[]).map_err(in_file)?,
-        _ => infer_json(file.text.as_bytes(), true),
+        _ => infer_json(file.text.as_bytes(), true, &Keys::default()),
     };
     if let Some(finding) = schema.findings.into_iter().next() {
         return Err(in_file(finding));

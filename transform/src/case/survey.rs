@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::code::Code;
 use crate::error::{Error, Location, Result};
-use crate::format::{CsvOptions, Format};
+use crate::format::{CsvOptions, Format, JsonOptions};
 use crate::infer::detect_csv;
 use crate::source::{Splitter, UNCLOSED, csv_fields, cut};
 use crate::span::location;
@@ -162,7 +162,7 @@ fn json(file: &SourceFile) -> Result<Survey> {
         }
         records.push(Record { line, values });
     }
-    Ok(Survey { format: Format::Json, columns, records })
+    Ok(Survey { format: Format::Json(JsonOptions::default()), columns, records })
 }
 
 /// Where a key stands in its line, as far as it is written without escapes.

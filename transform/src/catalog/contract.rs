@@ -9,7 +9,7 @@ use futures::future::join_all;
 use crate::catalog::{Catalog, PartitionCondition, PartitionFilter, PartitionTest};
 use crate::code::Code;
 use crate::error::Result;
-use crate::format::{CsvOptions, Format};
+use crate::format::{CsvOptions, Format, JsonOptions};
 use crate::table::{Column, Partition, PartitionChange, Table, TableName};
 
 /// Runs the whole suite against a catalog.
@@ -228,7 +228,7 @@ impl Suite<'_> {
 
         let csv = CsvOptions::default();
         for format in [
-            Format::Json,
+            Format::Json(JsonOptions::default()),
             Format::Parquet,
             Format::Avro,
             Format::Orc,

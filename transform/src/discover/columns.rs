@@ -1,14 +1,16 @@
 //! The columns of a table, from samples of its objects.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arrow::datatypes::Schema;
 
 use super::format::{self, Family};
 use super::sample::{Content, Sample};
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::format::{CsvOptions, Format};
+use crate::format::{CsvOptions, Format, JsonOptions};
 use crate::infer::{self, Seen, detect_csv, has_header, infer_csv, infer_declared, infer_json};
-use crate::source;
+use crate::source::{self, Keys};
 use crate::store::DataRoot;
 use crate::table::{Column, TableName};
 
@@ -16,6 +18,8 @@ use crate::table::{Column, TableName};
 pub(super) struct ObjectSchema<'a> {
     pub(super) sample: &'a Sample,
     pub(super) columns: Vec<(String, Seen)>,
+    /// How it writes those whose names have capitals.
+    pub(super) spelled: BTreeMap<String, String>,
     pub(super) has_rows: bool,
 }
 
@@ -39,6 +43,8 @@ pub(super) struct NewTable {
     pub(super) columns: Vec<Column>,
     /// Columns without any value.
     pub(super) undecided: Vec<String>,
+    /// How the objects write names that have capitals.
+    pub(super) spelled: Vec<String>,
     pub(super) format: Format,
 }
 
@@ -55,15 +61,16 @@ pub(super) fn of_new_table(keys: &[Column], samples: &[Sample], findings: &mut V
     }
     let format = match first.family() {
         Family::Csv => Format::Csv(csv_options(samples)?),
-        Family::Json => Format::Json,
+        Family::Json => Format::Json(JsonOptions::default()),
         Family::Parquet => Format::Parquet,
         Family::Avro => Format::Avro,
         Family::Orc => Format::Orc,
     };
-    let schemas = schemas(&format, &[], samples, findings);
+    let schemas = schemas(&format, &[], &Keys::default(), samples, findings);
     if !schemas.iter().any(|schema| schema.has_rows) {
         return Ok(None);
     }
+    let spelled = spelled(&schemas);
     let union = union(schemas, findings);
     let undecided = |column: &Union<'_>| column.seen.is_undecided().then(|| column.name.clone());
     let undecided = union.iter().filter_map(undecided).collect();
@@ -73,7 +80,7 @@ pub(super) fn of_new_table(keys: &[Column], samples: &[Sample], findings: &mut V
             Error::new(Code::UnreadableTable, "no column is left that a table could have").in_object(&first.url, None)
         );
     }
-    Ok(Some(NewTable { columns, undecided, format }))
+    Ok(Some(NewTable { columns, undecided, spelled, format }))
 }
 
 /// How the objects of a new CSV table are written.
@@ -134,6 +141,7 @@ fn csv_options(samples: &[Sample]) -> Result<CsvOptions> {
 pub(super) fn schemas<'a>(
     format: &Format,
     columns: &[Column],
+    keys: &Keys,
     samples: &'a [Sample],
     findings: &mut Vec<Error>,
 ) -> Vec<ObjectSchema<'a>> {
@@ -148,17 +156,24 @@ pub(super) fn schemas<'a>(
             (Content::Text { text, complete, .. }, Format::Csv(options)) => {
                 infer_csv(text, *complete, options, columns)
             }
-            (Content::Text { text, complete, .. }, _) => Ok(infer_json(text, *complete)),
+            (Content::Text { text, complete, .. }, _) => Ok(infer_json(text, *complete, keys)),
         };
         match schema {
-            Ok(infer::Schema { columns, has_rows, findings: found }) => {
+            Ok(infer::Schema { columns, spelled, has_rows, findings: found }) => {
                 findings.extend(found.into_iter().map(|finding| finding.in_object(&sample.url, None)));
-                schemas.push(ObjectSchema { sample, columns, has_rows });
+                schemas.push(ObjectSchema { sample, columns, spelled, has_rows });
             }
             Err(error) => findings.push(error.in_object(&sample.url, None)),
         }
     }
     schemas
+}
+
+/// How names are written where they appear first, as far as they have capitals.
+pub(super) fn spelled(schemas: &[ObjectSchema<'_>]) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    let names = schemas.iter().flat_map(|schema| schema.columns.iter().map(|(name, _)| (name, &schema.spelled)));
+    names.filter(|(name, _)| known.insert(*name)).filter_map(|(name, spelled)| spelled.get(name).cloned()).collect()
 }
 
 /// The columns of all objects, in order of their first appearance.

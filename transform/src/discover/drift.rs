@@ -3,7 +3,7 @@
 //! Nothing is ever taken away: columns are added at the end, types become wider, and what a column was called, or that somebody
 //! wrote a comment, stays.
 
-use super::columns::{ObjectSchema, Union, columns, schemas, union};
+use super::columns::{self, ObjectSchema, Union, columns, schemas, union};
 use super::literal;
 use super::sample::{Content, Sample};
 use crate::code::Code;
@@ -12,10 +12,17 @@ use crate::format::Format;
 use crate::hive::HiveType;
 use crate::infer::{Misfit, Seen, misfit};
 use crate::schema_change::{Other, POLICY, RESCUED, SchemaChange};
+use crate::source::Keys;
 use crate::table::{Column, Table};
 
 /// Table parameter: columns that had no value yet, so that their type is a guess; separated by commas.
 pub(super) const UNDECIDED: &str = "unglue.undecided";
+
+/// Table parameter: names that have capitals where they appeared first, as they were written there; separated by commas.
+pub(super) const SPELLED: &str = "unglue.spelled";
+
+/// Table parameter of tables that were made from their objects.
+pub(super) const MADE_BY: &str = "unglue.catalog";
 
 /// How objects differ from their table in one column.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -30,7 +37,7 @@ pub struct ColumnChange {
     /// The type that the objects show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<HiveType>,
-    /// A value that shows it.
+    /// A value that shows it; of [`ColumnChangeKind::Recased`] the name as the object writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<String>,
     /// URL of the object that shows it.
@@ -49,6 +56,8 @@ pub enum ColumnChangeKind {
     Missing,
     /// The object has its columns in another order.
     Reordered,
+    /// The object writes the column's name in another letter case than those before; it is read all the same.
+    Recased,
     /// The object's values need a wider type.
     Widened,
     /// The object declares a narrower type, which the table's holds.
@@ -66,6 +75,7 @@ impl ColumnChangeKind {
             Self::Added => "added",
             Self::Missing => "missing",
             Self::Reordered => "reordered",
+            Self::Recased => "recased",
             Self::Widened => "widened",
             Self::Narrowed => "narrowed",
             Self::Incompatible => "incompatible",
@@ -102,7 +112,7 @@ pub(super) struct Drift {
 /// [`Code::UnsupportedTable`] if its policy cannot be understood.
 pub(super) fn of_known_table(table: &Table, samples: &[Sample], findings: &mut Vec<Error>) -> Result<Drift> {
     let policy = SchemaChange::of(table)?;
-    let mut schemas = schemas(&table.format, &table.columns, samples, findings);
+    let mut schemas = schemas(&table.format, &table.columns, &Keys::of(table), samples, findings);
     schemas.retain(|schema| match names_nothing(table, schema) {
         Some(error) => {
             findings.push(error.in_object(&schema.sample.url, None));
@@ -114,8 +124,10 @@ pub(super) fn of_known_table(table: &Table, samples: &[Sample], findings: &mut V
     let mut wanted = table.clone();
     for schema in &schemas {
         in_order(table, schema, &mut drift.changes);
+        recased(table, schema, &mut drift.changes);
     }
-    let mut undecided: Vec<String> = undecided(table);
+    let mut undecided = remembered(table, UNDECIDED);
+    let spelled = columns::spelled(&schemas);
     for column in &mut wanted.columns {
         compare(table, column, &schemas, policy, &mut undecided, &mut drift.changes);
     }
@@ -127,7 +139,10 @@ pub(super) fn of_known_table(table: &Table, samples: &[Sample], findings: &mut V
         drift.added.push(Column { name: RESCUED.to_owned(), hive_type: HiveType::String, comment });
     }
     wanted.columns.extend(drift.added.iter().cloned());
-    remember(&mut wanted, &undecided);
+    remember(&mut wanted, UNDECIDED, &undecided);
+    let is_added = |name: &String| drift.added.iter().any(|column| column.name == name.to_lowercase());
+    let spelled = remembered(table, SPELLED).into_iter().chain(spelled.into_iter().filter(is_added));
+    remember(&mut wanted, SPELLED, &spelled.collect::<Vec<_>>());
     findings
         .extend(drift.changes.iter().filter(|change| is_refused(policy, change)).map(|change| refusal(table, change)));
     if wanted.columns != table.columns {
@@ -139,17 +154,18 @@ pub(super) fn of_known_table(table: &Table, samples: &[Sample], findings: &mut V
     Ok(drift)
 }
 
-/// Keeps in a table's parameters which columns had no value yet.
-pub(super) fn remember(table: &mut Table, undecided: &[String]) {
-    if undecided.is_empty() {
-        table.parameters.remove(UNDECIDED);
+/// Keeps names of columns in a table's parameters.
+pub(super) fn remember(table: &mut Table, parameter: &str, names: &[String]) {
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !name.contains(',')).collect();
+    if names.is_empty() {
+        table.parameters.remove(parameter);
     } else {
-        table.parameters.insert(UNDECIDED.to_owned(), undecided.join(","));
+        table.parameters.insert(parameter.to_owned(), names.join(","));
     }
 }
 
-fn undecided(table: &Table) -> Vec<String> {
-    let written = table.parameters.get(UNDECIDED).map(String::as_str).unwrap_or_default();
+fn remembered(table: &Table, parameter: &str) -> Vec<String> {
+    let written = table.parameters.get(parameter).map(String::as_str).unwrap_or_default();
     written.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
@@ -157,7 +173,7 @@ fn undecided(table: &Table) -> Vec<String> {
 fn names_nothing(table: &Table, schema: &ObjectSchema<'_>) -> Option<Error> {
     // Keys of JSON may all be missing, and without a header the fields have the table's names.
     let may_be = match &table.format {
-        Format::Json => true,
+        Format::Json(_) => true,
         Format::Csv(options) => !options.has_names(),
         _ => false,
     };
@@ -179,7 +195,7 @@ fn names_nothing(table: &Table, schema: &ObjectSchema<'_>) -> Option<Error> {
 /// Columns that an object lacks or has in another order.
 fn in_order(table: &Table, schema: &ObjectSchema<'_>, changes: &mut Vec<ColumnChange>) {
     let has_order = match &table.format {
-        Format::Json => false,
+        Format::Json(_) => false,
         Format::Csv(options) => options.has_names(),
         _ => true,
     };
@@ -206,6 +222,34 @@ fn in_order(table: &Table, schema: &ObjectSchema<'_>, changes: &mut Vec<ColumnCh
             None => tell(column, ColumnChangeKind::Missing),
             place if place < furthest => tell(column, ColumnChangeKind::Reordered),
             place => furthest = place,
+        }
+    }
+}
+
+/// Columns whose names an object writes in another letter case than the objects that the table was made from.
+fn recased(table: &Table, schema: &ObjectSchema<'_>, changes: &mut Vec<ColumnChange>) {
+    if !table.parameters.contains_key(MADE_BY) {
+        return;
+    }
+    let spelled = remembered(table, SPELLED);
+    for column in &table.columns {
+        let name = &column.name;
+        if !schema.columns.iter().any(|(seen, _)| seen == name) {
+            continue;
+        }
+        let before = spelled.iter().find(|spelled| spelled.to_lowercase() == *name).unwrap_or(name);
+        let now = schema.spelled.get(name).unwrap_or(name);
+        let kind = ColumnChangeKind::Recased;
+        if now != before && !changes.iter().any(|change| change.column == *name && change.kind == kind) {
+            changes.push(ColumnChange {
+                column: name.clone(),
+                kind,
+                old: Some(column.hive_type.clone()),
+                new: None,
+                sample: Some(now.clone()),
+                object: schema.sample.url.clone(),
+                applied: false,
+            });
         }
     }
 }
@@ -324,7 +368,7 @@ fn add(
 /// The values of a text that a column cannot hold.
 fn witness(table: &Table, sample: &Sample, column: &str, declared: &HiveType) -> Option<Misfit> {
     let Content::Text { text, complete, .. } = &sample.content else { return None };
-    misfit(text, *complete, &table.format, &table.columns, column, declared)
+    misfit(text, *complete, table, column, declared)
 }
 
 fn refusal(table: &Table, change: &ColumnChange) -> Error {

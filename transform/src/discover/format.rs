@@ -26,7 +26,7 @@ impl Family {
     pub(super) fn of(format: &Format) -> Self {
         match format {
             Format::Csv(_) => Self::Csv,
-            Format::Json => Self::Json,
+            Format::Json(_) => Self::Json,
             Format::Parquet => Self::Parquet,
             Format::Avro => Self::Avro,
             Format::Orc => Self::Orc,

@@ -9,7 +9,7 @@ use super::{Schema, Seen, Shape};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::format::CsvOptions;
-use crate::source::{Head, Heading, Quoting, Splitter, csv_reader, cut};
+use crate::source::{Head, Heading, Quoting, Splitter, csv_fields, csv_reader, cut};
 use crate::table::Column;
 
 /// The columns of a CSV object; `columns` are those of its table, which name the fields where there is no header. Records with
@@ -19,7 +19,7 @@ use crate::table::Column;
 /// [`Code::ColumnMismatch`] for a header with blank or repeated names, [`Code::BadObject`] for text that is not UTF-8 or a
 /// header longer than the sample.
 pub(crate) fn infer_csv(sample: &[u8], complete: bool, options: &CsvOptions, columns: &[Column]) -> Result<Schema> {
-    let Some(Rows { names, records: data, lines_before }) = rows(sample, complete, options, columns)? else {
+    let Some(Rows { names, written, records: data, lines_before }) = rows(sample, complete, options, columns)? else {
         if complete {
             return Ok(Schema::default());
         }
@@ -39,14 +39,18 @@ pub(crate) fn infer_csv(sample: &[u8], complete: bool, options: &CsvOptions, col
             }
         }
     }
-    let columns = names.into_iter().zip(shapes.into_iter().map(Seen::Values)).collect();
-    Ok(Schema { columns, has_rows: !data.is_empty(), ..Schema::default() })
+    let mut schema = Schema { has_rows: !data.is_empty(), ..Schema::default() };
+    names.iter().zip(&written).for_each(|(name, written)| schema.spell(name, written));
+    schema.columns = names.into_iter().zip(shapes.into_iter().map(Seen::Values)).collect();
+    Ok(schema)
 }
 
 /// The rows of a sample.
 pub(super) struct Rows {
     /// The names of their fields.
     pub(super) names: Vec<String>,
+    /// The same as the header writes them, if there is one.
+    written: Vec<String>,
     pub(super) records: Vec<ByteRecord>,
     /// Lines before the first of them.
     lines_before: u64,
@@ -55,9 +59,9 @@ pub(super) struct Rows {
 /// The rows of a sample; `None` if it ends before them.
 pub(super) fn rows(sample: &[u8], complete: bool, options: &CsvOptions, columns: &[Column]) -> Result<Option<Rows>> {
     let text = with_quotes(sample, complete, options)?;
-    let Some((names, rows)) = heading(&text, complete, options, columns)? else { return Ok(None) };
+    let Some((names, written, rows)) = heading(&text, complete, options, columns)? else { return Ok(None) };
     let lines_before = text[..text.len() - rows.len()].iter().filter(|byte| **byte == b'\n').count() as u64;
-    Ok(Some(Rows { names, records: records(rows, complete, options, usize::MAX)?, lines_before }))
+    Ok(Some(Rows { names, written, records: records(rows, complete, options, usize::MAX)?, lines_before }))
 }
 
 /// The text as it is, or with quotes where there are none.
@@ -73,13 +77,13 @@ fn with_quotes<'a>(sample: &'a [u8], complete: bool, options: &CsvOptions) -> Re
     Ok(Cow::Owned(text))
 }
 
-/// The names of the fields, and the text of the rows.
+/// The names of the fields, how a header writes them, and the text of the rows.
 fn heading<'a>(
     text: &'a [u8],
     complete: bool,
     options: &CsvOptions,
     columns: &[Column],
-) -> Result<Option<(Vec<String>, &'a [u8])>> {
+) -> Result<Option<(Vec<String>, Vec<String>, &'a [u8])>> {
     let mut heading = Heading::new(options, columns);
     let mut splitter = Splitter::new(cut(options)?);
     let (mut begin, mut end) = (0, 0);
@@ -93,8 +97,12 @@ fn heading<'a>(
         };
         match heading.take(&record)? {
             Head::Passed => begin = end,
-            Head::Names(names) => return Ok(Some((names, &text[end..]))),
-            Head::Row(names) => return Ok(Some((names, &text[begin..]))),
+            Head::Names(names) => {
+                let written = csv_fields(record.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&record), options);
+                let written = written.unwrap_or_default().iter().map(|name| name.trim().to_owned()).collect();
+                return Ok(Some((names, written, &text[end..])));
+            }
+            Head::Row(names) => return Ok(Some((names, Vec::new(), &text[begin..]))),
         }
     }
     Ok(None)

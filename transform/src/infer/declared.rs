@@ -23,7 +23,10 @@ pub(crate) fn infer_declared(arrow: &ArrowSchema, rows: i64) -> Schema {
             continue;
         }
         match HiveType::of(field.data_type()) {
-            Ok(hive_type) => schema.columns.push((name, Seen::Declared(hive_type))),
+            Ok(hive_type) => {
+                schema.spell(&name, field.name());
+                schema.columns.push((name, Seen::Declared(hive_type)));
+            }
             Err(error) => schema.findings.push(
                 Error::new(error.code, format!("the column `{name}` was left out: {}", error.message))
                     .help("write the column with a type that Hive tables have"),

@@ -3,6 +3,21 @@
 use super::lattice::Shape;
 use crate::hive::HiveType;
 
+/// Where among the fields of a struct the one is that another struct calls `name`. Letter case tells no fields apart, as in Hive; unless
+/// the other struct has both, of which `has` tells.
+pub(crate) fn twin<'a>(
+    mut fields: impl Iterator<Item = &'a str> + Clone,
+    name: &str,
+    has: impl Fn(&str) -> bool,
+) -> Option<usize> {
+    let exact = fields.clone().position(|field| field == name);
+    exact.or_else(|| fields.position(|field| field.eq_ignore_ascii_case(name) && !has(field)))
+}
+
+fn names(fields: &[(String, HiveType)]) -> impl Iterator<Item = &str> + Clone {
+    fields.iter().map(|(name, _)| name.as_str())
+}
+
 /// Whether a column of this type can hold values of a text format.
 pub(super) fn values_fit(shape: &Shape, declared: &HiveType) -> bool {
     use HiveType as H;
@@ -10,10 +25,8 @@ pub(super) fn values_fit(shape: &Shape, declared: &HiveType) -> bool {
         (Shape::Undecided, _) => true,
         (Shape::List(element), H::Array(declared)) => values_fit(element, declared),
         (Shape::Struct(fields), H::Struct(declared)) => fields.iter().all(|(name, shape)| {
-            declared
-                .iter()
-                .find(|(declared, _)| declared == name)
-                .is_some_and(|(_, declared)| values_fit(shape, declared))
+            let place = twin(names(declared), name, |name| fields.has(name));
+            place.is_some_and(|place| values_fit(shape, &declared[place].1))
         }),
         (Shape::Struct(fields), H::Map(_, declared)) => fields.iter().all(|(_, shape)| values_fit(shape, declared)),
         (Shape::List(_) | Shape::Struct(_), _) => false,
@@ -47,8 +60,8 @@ pub(super) fn wider_for_values(shape: &Shape, declared: &HiveType) -> Option<Hiv
         (Shape::Struct(fields), H::Struct(declared)) => {
             let mut wider = declared.clone();
             for (name, shape) in fields.clone().into_ordered() {
-                match wider.iter_mut().find(|(field, _)| *field == name) {
-                    Some((_, field)) => *field = wider_for_values(&shape, field)?,
+                match twin(names(&wider), &name, |name| fields.has(name)) {
+                    Some(place) => wider[place].1 = wider_for_values(&shape, &wider[place].1)?,
                     None => wider.push((name, shape.hive_type().ok()?)),
                 }
             }
@@ -84,9 +97,10 @@ pub(super) fn widened(a: &HiveType, b: &HiveType) -> Option<HiveType> {
         (H::Map(key_a, a), H::Map(key_b, b)) => H::Map(Box::new(widened(key_a, key_b)?), Box::new(widened(a, b)?)),
         (H::Struct(a), H::Struct(b)) => {
             let mut fields = a.clone();
+            let has = |name: &str| b.iter().any(|(other, _)| other == name);
             for (name, other) in b {
-                match fields.iter_mut().find(|(field, _)| field == name) {
-                    Some((_, field)) => *field = widened(field, other)?,
+                match twin(names(&fields), name, has) {
+                    Some(place) => fields[place].1 = widened(&fields[place].1, other)?,
                     None => fields.push((name.clone(), other.clone())),
                 }
             }
@@ -127,6 +141,8 @@ mod tests {
             ("decimal(38,0)", "decimal(38,38)", None),
             ("array<int>", "array<bigint>", Some("array<bigint>")),
             ("struct<a:int>", "struct<b:date,a:bigint>", Some("struct<a:bigint,b:date>")),
+            ("struct<aB:int>", "struct<AB:bigint>", Some("struct<aB:bigint>")),
+            ("struct<a:int>", "struct<a:int,A:date>", Some("struct<a:int,A:date>")),
             ("map<string,int>", "map<string,string>", None),
             ("bigint", "double", None),
             ("int", "string", None),
@@ -147,6 +163,7 @@ mod tests {
             ("string", "varchar(10)"),
             ("struct<b:int>", "struct<a:int,b:bigint>"),
             ("array<float>", "array<double>"),
+            ("struct<firstName:int>", "struct<firstname:bigint>"),
         ] {
             assert!(type_fits(&hive(seen), &hive(declared)), "{seen} in {declared}");
             assert!(!type_fits(&hive(declared), &hive(seen)), "{declared} in {seen}");

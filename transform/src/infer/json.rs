@@ -12,13 +12,13 @@ use super::text::shape_of_time;
 use super::{Schema, Seen, Shape};
 use crate::code::Code;
 use crate::error::Error;
-use crate::source::{Cut, Elements, Layout, Splitter};
+use crate::source::{Cut, Elements, Keys, Layout, Splitter};
 
 /// The columns of a JSON object, in order of their first appearance. Lines that cannot be read type nothing; if
 /// they are most of all, that is a finding.
 ///
-/// `complete` is whether the sample ends where the object does.
-pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
+/// `complete` is whether the sample ends where the object does, `keys` what the keys are called in the table.
+pub(crate) fn infer_json(sample: &[u8], complete: bool, keys: &Keys) -> Schema {
     let mut schema = Schema::default();
     let mut columns = Fields::default();
     let mut doubled = BTreeSet::new();
@@ -33,8 +33,8 @@ pub(crate) fn infer_json(sample: &[u8], complete: bool) -> Schema {
                     schema.has_rows = true;
                     let mut names = BTreeSet::new();
                     for (key, shape) in fields.into_ordered() {
-                        // As the reader does, which changes letters in place.
-                        let name = key.to_ascii_lowercase();
+                        let name = keys.column(&key).into_owned();
+                        schema.spell(&name, &key);
                         if names.insert(name.clone()) {
                             columns.add(name, shape);
                         } else {
@@ -108,10 +108,10 @@ fn records(text: &Marked, complete: bool) -> Vec<(u64, Vec<u8>)> {
 }
 
 /// Shows each value of a column, as JSON.
-pub(super) fn values(sample: &[u8], complete: bool, column: &str, mut look: impl FnMut(&str, &Shape)) {
+pub(super) fn values(sample: &[u8], complete: bool, keys: &Keys, column: &str, mut look: impl FnMut(&str, &Shape)) {
     for (_, record) in records(&marked(sample), complete) {
         let fields = serde_json::from_slice::<serde_json::Map<String, Value>>(&record).unwrap_or_default();
-        let value = fields.into_iter().find(|(key, _)| key.to_ascii_lowercase() == column);
+        let value = fields.into_iter().find(|(key, _)| keys.column(key) == column);
         let text = value.map(|(_, value)| value.to_string());
         if let Some((text, Ok(shape))) = text.as_ref().map(|text| (text, serde_json::from_str(text))) {
             look(text, &shape);
@@ -180,8 +180,12 @@ impl<'de> Visitor<'de> for ShapeVisitor {
 mod tests {
     use super::*;
 
+    fn inferred(sample: &[u8], complete: bool) -> Schema {
+        infer_json(sample, complete, &Keys::default())
+    }
+
     fn columns(text: &str) -> Vec<String> {
-        let schema = infer_json(text.as_bytes(), true);
+        let schema = inferred(text.as_bytes(), true);
         assert!(schema.findings.is_empty(), "{:?}", schema.findings);
         schema.columns.into_iter().map(|(name, seen)| format!("{name}:{}", seen.hive_type().unwrap())).collect()
     }
@@ -208,10 +212,10 @@ mod tests {
 
     #[test]
     fn letter_case_does_not_tell_keys_apart() {
-        let schema = infer_json(b"{\"userId\":1}\n{\"USERID\":2.5}", true);
+        let schema = inferred(b"{\"userId\":1}\n{\"USERID\":2.5}", true);
         assert_eq!(schema.columns, [("userid".to_owned(), Seen::Values(Shape::Double))]);
         assert!(schema.findings.is_empty());
-        let schema = infer_json(b"{\"userId\":1,\"USERID\":\"x\"}", true);
+        let schema = inferred(b"{\"userId\":1,\"USERID\":\"x\"}", true);
         assert_eq!(schema.columns, [("userid".to_owned(), Seen::Values(Shape::BigInt))]);
         assert_eq!(schema.findings.len(), 1);
         assert_eq!(schema.findings[0].code, Code::ColumnMismatch);
@@ -251,7 +255,7 @@ mod tests {
             ("{\"a\":NaN}", 1),
         ];
         for (text, line) in cases {
-            let schema = infer_json(text.as_bytes(), true);
+            let schema = inferred(text.as_bytes(), true);
             assert_eq!(schema.findings.len(), 1, "{text}");
             assert_eq!(schema.findings[0].code, Code::BadRecord, "{text}");
             assert!(schema.findings[0].message.starts_with(&format!("line {line} ")), "{:?}", schema.findings);
@@ -262,23 +266,23 @@ mod tests {
             assert_eq!(columns(text), ["a:bigint"], "{text}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(infer_json(deep.as_bytes(), true).findings[0].code, Code::BadRecord);
-        assert_eq!(infer_json(b"{\"a\":\"\xFF\"}", true).findings[0].code, Code::BadRecord, "not UTF-8");
+        assert_eq!(inferred(deep.as_bytes(), true).findings[0].code, Code::BadRecord);
+        assert_eq!(inferred(b"{\"a\":\"\xFF\"}", true).findings[0].code, Code::BadRecord, "not UTF-8");
     }
 
     #[test]
     fn the_cut_line_of_an_incomplete_sample_is_not_looked_at() {
-        let schema = infer_json(b"{\"a\":1}\n{\"a\":2}\n{\"b\":", false);
+        let schema = inferred(b"{\"a\":1}\n{\"a\":2}\n{\"b\":", false);
         assert!(schema.findings.is_empty());
         assert_eq!(schema.columns, [("a".to_owned(), Seen::Values(Shape::BigInt))]);
-        assert_eq!(infer_json(b"{\"a\":1", false).findings[0].code, Code::BadObject);
-        assert!(!infer_json(b"\n \n", true).has_rows);
-        assert!(infer_json(b"{}", true).has_rows);
+        assert_eq!(inferred(b"{\"a\":1", false).findings[0].code, Code::BadObject);
+        assert!(!inferred(b"\n \n", true).has_rows);
+        assert!(inferred(b"{}", true).has_rows);
     }
 
     #[test]
     fn names_that_hive_type_text_cannot_hold() {
-        let schema = infer_json(br#"{"ok":{"a b":1},"":2,"deep":{"x":{}}}"#, true);
+        let schema = inferred(br#"{"ok":{"a b":1},"":2,"deep":{"x":{}}}"#, true);
         assert_eq!(schema.findings[0].code, Code::BadColumnName);
         for (name, seen) in &schema.columns {
             assert_eq!(seen.hive_type().unwrap_err().code, Code::UnsupportedType, "{name}");

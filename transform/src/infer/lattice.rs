@@ -1,6 +1,6 @@
 //! The types that values of text formats can have, and the narrowest type of two of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -37,26 +37,52 @@ pub(crate) enum Shape {
 
 /// The fields of objects, in order of their first appearance.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Fields(BTreeMap<String, (usize, Shape)>);
+pub(crate) struct Fields {
+    fields: BTreeMap<String, (usize, Shape)>,
+    /// The first spelling of each name, by the name in lower case.
+    spelled: BTreeMap<String, String>,
+}
 
 impl Fields {
     /// Adds a value of a field.
     pub(super) fn add(&mut self, name: String, shape: Shape) {
-        let next = self.0.len();
-        let field = self.0.entry(name).or_insert((next, Shape::Undecided));
+        let next = self.fields.len();
+        if !self.fields.contains_key(&name) {
+            self.spelled.entry(name.to_ascii_lowercase()).or_insert_with(|| name.clone());
+        }
+        let field = self.fields.entry(name).or_insert((next, Shape::Undecided));
         field.1 = std::mem::take(&mut field.1).join(shape);
+    }
+
+    /// The fields of both. Letter case tells no names apart, unless one of them has both: the first spelling stays.
+    fn join(mut self, others: Self) -> Self {
+        let names: BTreeSet<String> = others.fields.keys().cloned().collect();
+        for (name, shape) in others.into_ordered() {
+            let known = match self.has(&name) {
+                true => None,
+                false => self.spelled.get(&name.to_ascii_lowercase()).filter(|known| !names.contains(*known)),
+            };
+            let name = known.cloned().unwrap_or(name);
+            self.add(name, shape);
+        }
+        self
+    }
+
+    /// Whether there is a field of just this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
     }
 
     /// Names and shapes in order.
     pub(super) fn into_ordered(self) -> Vec<(String, Shape)> {
-        let mut fields: Vec<_> = self.0.into_iter().collect();
+        let mut fields: Vec<_> = self.fields.into_iter().collect();
         fields.sort_by_key(|(_, (position, _))| *position);
         fields.into_iter().map(|(name, (_, shape))| (name, shape)).collect()
     }
 
     /// Names and shapes by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Shape)> {
-        self.0.iter().map(|(name, (_, shape))| (name.as_str(), shape))
+        self.fields.iter().map(|(name, (_, shape))| (name.as_str(), shape))
     }
 }
 
@@ -66,12 +92,7 @@ impl Shape {
         match (self, other) {
             (Self::Undecided, shape) | (shape, Self::Undecided) => shape,
             (Self::List(a), Self::List(b)) => Self::List(Box::new(a.join(*b))),
-            (Self::Struct(mut fields), Self::Struct(others)) => {
-                for (name, shape) in others.into_ordered() {
-                    fields.add(name, shape);
-                }
-                Self::Struct(fields)
-            }
+            (Self::Struct(fields), Self::Struct(others)) => Self::Struct(fields.join(others)),
             (a, b) if a == b => a,
             (Self::BigInt, Self::Decimal) | (Self::Decimal, Self::BigInt) => Self::Decimal,
             (Self::BigInt | Self::Decimal, Self::Double) | (Self::Double, Self::BigInt | Self::Decimal) => Self::Double,
@@ -181,6 +202,14 @@ mod tests {
                 .unwrap()
                 .to_string(),
             "struct<b:bigint,a:boolean,c:date>"
+        );
+        assert_eq!(
+            structure(&[("userId", Shape::BigInt), ("x", Shape::Date)])
+                .join(structure(&[("X", Shape::Date), ("USERID", Shape::Double)]))
+                .hive_type()
+                .unwrap()
+                .to_string(),
+            "struct<userId:double,x:date>"
         );
         assert_eq!(Shape::List(Box::new(Shape::Undecided)).hive_type().unwrap().to_string(), "array<string>");
         assert_eq!(structure(&[] as &[(&str, Shape)]).hive_type().unwrap_err().code, Code::UnsupportedType);

@@ -7,7 +7,8 @@ use super::lattice::Shape;
 use super::text::shape_of_text;
 use crate::format::Format;
 use crate::hive::HiveType;
-use crate::table::Column;
+use crate::source::Keys;
+use crate::table::Table;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 80;
@@ -24,8 +25,7 @@ pub(crate) struct Misfit {
 pub(crate) fn misfit(
     sample: &[u8],
     complete: bool,
-    format: &Format,
-    columns: &[Column],
+    table: &Table,
     column: &str,
     declared: &HiveType,
 ) -> Option<Misfit> {
@@ -39,15 +39,15 @@ pub(crate) fn misfit(
             first.get_or_insert_with(|| value.chars().take(SHOWN).collect());
         }
     };
-    match format {
+    match &table.format {
         Format::Csv(options) => {
-            let Rows { names, records, .. } = rows(sample, complete, options, columns).ok()??;
+            let Rows { names, records, .. } = rows(sample, complete, options, &table.columns).ok()??;
             let index = names.iter().position(|name| name == column)?;
             let fields = records.iter().filter(|record| record.len() == names.len());
             let fields = fields.filter_map(|record| std::str::from_utf8(record.get(index)?).ok());
             fields.for_each(|field| look(field, &shape_of_text(field)));
         }
-        Format::Json => values(sample, complete, column, look),
+        Format::Json(_) => values(sample, complete, &Keys::of(table), column, look),
         _ => return None,
     }
     Some(Misfit { first: first?, most: misfits * 2 > all })

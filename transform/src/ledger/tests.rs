@@ -92,3 +92,17 @@ fn a_folder_has_gone_when_that_is_its_newest_claim() {
     expected.sort();
     assert_eq!(folders, [(&*expected[0], &*expected[0]), (&*expected[1], &*expected[1])], "each with a claim in it");
 }
+
+/// Everything that a ledger keeps lies in the hidden folder of its transform, and each run's part in a place of its own.
+#[test]
+fn places_of_a_run() {
+    let bucket = crate::store::Bucket {
+        base: "memory://b/".into(),
+        store: std::sync::Arc::new(object_store::memory::InMemory::new()),
+        multipart: None,
+    };
+    let root = DataRoot::new(bucket, Path::from("lake"));
+    let ledger = Ledger::new(root, &TableName::new("out", "rows").unwrap());
+    assert_eq!(ledger.quarantine("r1").unwrap().as_ref(), "lake/_unglue/out/rows/quarantine/r1.jsonl");
+    assert_eq!(ledger.staging_folder("r1").unwrap().as_ref(), "lake/_unglue/out/rows/runs/r1/staged");
+}

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::format::Format;
+use crate::format::{Format, JsonOptions};
 use crate::table::{Column, TableName};
 
 const LOCATION: &str = "s3://b/logs/";
@@ -15,7 +15,7 @@ fn table(keys: &[&str], parameters: &[(&str, &str)]) -> Table {
         name: TableName::new("raw", "logs").unwrap(),
         columns: Vec::new(),
         partition_keys: keys.iter().map(key).collect(),
-        format: Format::Json,
+        format: Format::Json(JsonOptions::default()),
         location: LOCATION.into(),
         description: None,
         parameters,

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::nested_struct::cast_column;
 
 use super::names::{check_types, rename};
+use super::nested;
 use super::reader::ObjectReader;
 use super::rescue::{self, fits_whole};
 use crate::code::Code;
@@ -80,7 +81,7 @@ impl Arrangement {
             (_, Err(_)) => Ok(new_null_array(field.data_type(), batch.num_rows())),
             (_, Ok(index)) => match divided.get(&index) {
                 Some(fitting) => Ok(Arc::clone(fitting)),
-                None => cast(batch.column(index), field),
+                None => cast(&self.column(batch, index), field),
             },
         });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -88,12 +89,17 @@ impl Arrangement {
             .map_err(|error| Error::new(Code::Internal, error.to_string()))
     }
 
+    /// A column of a batch, with the names that the table's has for its fields.
+    fn column(&self, batch: &RecordBatch, index: usize) -> ArrayRef {
+        nested::renamed(batch.column(index), self.object.field(index).data_type())
+    }
+
     /// By their places the columns of which not all values fit, without those; and what fits no column of the table, whichever of
     /// them are wanted.
     fn divided(&self, batch: &RecordBatch, url: &str) -> Result<(BTreeMap<usize, ArrayRef>, Option<ArrayRef>)> {
         let (mut divided, mut left) = (BTreeMap::new(), Vec::new());
         for (index, field) in self.object.fields().iter().enumerate() {
-            let column = batch.column(index);
+            let column = &self.column(batch, index);
             let named = |data_type: &DataType| Field::new(self.own.field(index).name(), data_type.clone(), true);
             match self.columns.field_with_name(field.name()) {
                 Ok(wanted) if fits_whole(field.data_type(), wanted.data_type()) => {}

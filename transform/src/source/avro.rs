@@ -27,6 +27,10 @@ pub(crate) const AVRO_SCHEMA: &str = "avro.schema";
 /// Batches that wait for whoever reads them.
 const WAITING: usize = 2;
 
+/// How the decoder says that the values are no records, and that it does not know a type.
+const NO_RECORD: &str = "Expected a Record schema";
+const UNKNOWN_TYPE: &str = "Failed to resolve ";
+
 /// Bytes of the marker that ends each block.
 const MARKER: usize = 16;
 
@@ -36,7 +40,7 @@ const MARKER: usize = 16;
 /// [`Code::BadObject`].
 pub(crate) fn avro_schema(start: &[u8]) -> Result<Schema> {
     let opened = std::panic::catch_unwind(|| ReaderBuilder::new().build(start));
-    let reader = opened.map_err(|_| bad("its header is damaged"))?.map_err(|error| bad(&error.to_string()))?;
+    let reader = opened.map_err(|_| bad("its header is damaged"))?.map_err(failure)?;
     let text = reader.avro_header().get(AVRO_SCHEMA).map(|text| String::from_utf8_lossy(text).into_owned());
     let metadata = text.map(|text| (AVRO_SCHEMA.to_owned(), text)).into_iter().collect();
     Ok(reader.schema().as_ref().clone().with_metadata(metadata))
@@ -95,6 +99,17 @@ fn decode(pieces: Pieces, reader: &ObjectReader, path: &Path, mut give: impl FnM
 fn failure(error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(_, source) => Error::passed_through(source).unwrap_or_else(|error| bad(&error.to_string())),
+        ArrowError::ParseError(why) if why.starts_with(NO_RECORD) => {
+            Error::new(Code::BadObject, "the values of the Avro file are no records, of which a table is made")
+                .help("write a record for each row, or move the object out of the table's folder")
+        }
+        ArrowError::ParseError(why) if why.starts_with(UNKNOWN_TYPE) => {
+            let name = why[UNKNOWN_TYPE.len()..].trim_start_matches('.');
+            let message =
+                format!("the Avro schema names the type `{name}`, which is not defined before, or holds itself");
+            Error::new(Code::BadObject, message)
+                .help("no table can hold a type that holds itself; write other types out where they are first used")
+        }
         other => bad(&other.to_string()),
     }
 }

@@ -1,24 +1,25 @@
 //! The bytes of a text object as the decoders know them: one request, decompressed, in UTF-8, fields in quotes, JSON object after
-//! JSON object with lower-case keys.
+//! JSON object with the keys that their table knows.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, future};
 use object_store::{GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio_util::io::ReaderStream;
 
 use super::elements::{Elements, Layout};
 use super::encoding::{self, Transcoder};
 use super::heading::cut;
-use super::keys::KeyFolder;
+use super::keys::{Keys, Renamer};
 use super::quoting::Quoting;
 use super::records::{Cut, decompress};
 use crate::codec::{Codec, MAGIC};
 use crate::error::Result;
 use crate::format::{CsvOptions, Format};
 use crate::store::storage;
+use crate::table::Table;
 
 /// Bytes of a local file that are read at a time.
 const FILE_CHUNK: usize = 256 << 10;
@@ -38,12 +39,12 @@ pub(super) struct Text {
 ///
 /// # Errors
 /// What the storage did not do; [`Code::BadObject`](crate::Code::BadObject) for content that is no text.
-pub(super) async fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, format: &Format) -> Result<Text> {
+pub(super) async fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, table: &Table) -> Result<Text> {
     let object = meta.location.to_string();
     let (mut start, mut text) = peek(decompressed(store, meta).await?, START).await?;
     let in_object = |error: crate::Error| error.in_object(&object, None);
     encoding::check_text(&start).map_err(in_object)?;
-    let declared = match format {
+    let declared = match &table.format {
         Format::Csv(options) => options.encoding.as_deref(),
         _ => None,
     };
@@ -56,12 +57,17 @@ pub(super) async fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, format
             .map(|(piece, bytes)| Ok(if piece == 0 { bytes?.slice(encoding::MARK.len()..) } else { bytes? }))
             .boxed();
     }
-    Ok(match format {
+    Ok(match &table.format {
         Format::Csv(options) => Text { bytes: csv(text, options)?, cut: cut(options)? },
         _ => {
             let layout = Layout::of(&start);
-            let (mut elements, mut folder) = (Elements::new(layout), KeyFolder::default());
-            let bytes = text.map_ok(move |bytes| folder.fold(elements.mark(bytes))).boxed();
+            let (mut elements, mut renamer) = (Elements::new(layout), Renamer::new(Keys::of(table)));
+            let renamed = ended(text).map_ok(move |piece| match piece {
+                Some(bytes) => renamer.rename(elements.mark(bytes)),
+                None => renamer.finish(),
+            });
+            // No bytes at all would be the end for the decoder.
+            let bytes = renamed.try_filter(|bytes| future::ready(!bytes.is_empty())).boxed();
             Text { bytes, cut: layout.cut() }
         }
     })

@@ -87,7 +87,7 @@ impl Careful {
         store: &Arc<dyn ObjectStore>,
         meta: &ObjectMeta,
     ) -> Result<Self> {
-        let text = open(store, meta, &reader.table.format).await?;
+        let text = open(store, meta, &reader.table).await?;
         let splitter = Splitter::new(text.cut);
         let object = meta.location.to_string();
         Ok(Self { reader, text, pending: Bytes::new(), splitter, lines: 0, names: None, object })

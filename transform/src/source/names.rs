@@ -1,4 +1,5 @@
-//! Parquet columns are matched to the table's by name, ignoring letter case, and only read into types that hold them.
+//! Columns of Parquet, and the fields of nested ones, are matched to the table's by name, ignoring letter case, and only read into types that
+//! hold them.
 //!
 //! The catalog keeps lower-case names while files keep what their writer chose. DataFusion matches exactly and reads a
 //! column that it does not find as NULL, which would lose data in silence.
@@ -14,6 +15,7 @@ use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
 
+use super::nested::{Aligned, aligned};
 use super::to_datafusion;
 use crate::code::Code;
 use crate::error::Error;
@@ -27,8 +29,8 @@ impl PhysicalExprAdapterFactory for ByName {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let renamed = rename(&table, &file).map_err(to_datafusion)?;
         check_types(&table, &renamed).map_err(to_datafusion)?;
-        let inner = DefaultPhysicalExprAdapterFactory.create(table, Arc::new(renamed))?;
-        Ok(Arc::new(Renaming { inner, file }))
+        let inner = DefaultPhysicalExprAdapterFactory.create(table, Arc::new(renamed.clone()))?;
+        Ok(Arc::new(Renaming { inner, file, renamed }))
     }
 }
 
@@ -37,6 +39,7 @@ impl PhysicalExprAdapterFactory for ByName {
 struct Renaming {
     inner: Arc<dyn PhysicalExprAdapter>,
     file: SchemaRef,
+    renamed: Schema,
 }
 
 impl PhysicalExprAdapter for Renaming {
@@ -46,8 +49,13 @@ impl PhysicalExprAdapter for Renaming {
             .transform(|node| {
                 Ok(match node.downcast_ref::<Column>() {
                     Some(column) => {
-                        let name = self.file.field(column.index()).name();
-                        Transformed::yes(Arc::new(Column::new(name, column.index())) as _)
+                        let (own, renamed) = (self.file.field(column.index()), self.renamed.field(column.index()));
+                        let values: Arc<dyn PhysicalExpr> = Arc::new(Column::new(own.name(), column.index()));
+                        Transformed::yes(if own.data_type() == renamed.data_type() {
+                            values
+                        } else {
+                            Arc::new(Aligned { values, table: renamed.data_type().clone() })
+                        })
                     }
                     None => Transformed::no(node),
                 })
@@ -73,7 +81,8 @@ pub(super) fn rename(table: &Schema, file: &Schema) -> crate::error::Result<Sche
                 .help("names that differ only by letter case cannot be told apart in the catalog"));
         }
         known.push(wanted.name());
-        fields.push(field.as_ref().clone().with_name(wanted.name()));
+        let data_type = aligned(field.data_type(), wanted.data_type());
+        fields.push(field.as_ref().clone().with_name(wanted.name()).with_data_type(data_type));
     }
     if known.is_empty() && !table.fields().is_empty() {
         let names = |schema: &Schema| {

@@ -1,37 +1,31 @@
 //! ORC: the footer, then each stripe's wanted columns, by name.
 
-use std::io;
+mod stored;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore};
 use orc_rust::arrow_reader::ArrowReaderBuilder;
 use orc_rust::error::OrcError;
 use orc_rust::projection::ProjectionMask;
-use orc_rust::proto::PostScript;
-use orc_rust::reader::AsyncChunkReader;
 use orc_rust::schema::TimestampPrecision;
-use prost::Message;
 
 use super::arrangement::Arrangement;
 use super::reader::ObjectReader;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::panic::unpanicked;
-use crate::store::storage;
+use stored::Stored;
 
 /// Hive before its version 2 wrote the places of columns for their names.
 const PLACE: &str = "_col";
-
-/// Bytes of a compressed block at most: its header has 23 bits for them.
-const LARGEST_BLOCK: u64 = 1 << 23;
 
 /// What the footer of an object says: its columns, and how many rows it has.
 ///
@@ -74,9 +68,13 @@ pub(super) async fn read(
 }
 
 async fn open(store: &Arc<dyn ObjectStore>, meta: ObjectMeta) -> Result<ArrowReaderBuilder<Stored>> {
-    let stored = Stored { store: Arc::clone(store), meta };
-    let opened = unpanicked(async { ArrowReaderBuilder::try_new_async(stored).await.map_err(damaged) }).await;
-    let builder = opened.map_err(|error| match error.code {
+    let opened = unpanicked(async {
+        let (stored, is_open) = Stored::open(Arc::clone(store), meta).await?;
+        let builder = ArrowReaderBuilder::try_new_async(stored).await.map_err(damaged)?;
+        is_open.store(true, Ordering::Relaxed);
+        Ok(builder)
+    });
+    let builder = opened.await.map_err(|error| match error.code {
         Code::Internal => bad("its footer is damaged").because(error),
         _ => error,
     })?;
@@ -121,50 +119,4 @@ fn damaged(error: OrcError) -> Error {
 fn bad(why: &str) -> Error {
     Error::new(Code::BadObject, format!("not a readable ORC file: {why}"))
         .help("upload the object again, or move it out of the table's folder")
-}
-
-/// Refuses a file whose end says that its compressed blocks are larger than a block can be: the library would ask for so much memory.
-fn check_blocks(end: &[u8]) -> Result<()> {
-    let Some((length, rest)) = end.split_last() else { return Ok(()) };
-    let postscript = rest.len().checked_sub(usize::from(*length)).map(|start| PostScript::decode(&rest[start..]));
-    // What is no postscript is the library's to refuse.
-    let Some(Ok(postscript)) = postscript else { return Ok(()) };
-    match postscript.compression_block_size {
-        Some(size) if size > LARGEST_BLOCK => Err(bad(&format!("it has blocks of {size} bytes"))),
-        _ => Ok(()),
-    }
-}
-
-/// An ORC object of a store.
-struct Stored {
-    store: Arc<dyn ObjectStore>,
-    meta: ObjectMeta,
-}
-
-impl AsyncChunkReader for Stored {
-    fn len(&mut self) -> BoxFuture<'_, io::Result<u64>> {
-        std::future::ready(Ok(self.meta.size)).boxed()
-    }
-
-    /// The library trusts the lengths that a file claims for its parts.
-    fn get_bytes(&mut self, offset: u64, length: u64) -> BoxFuture<'_, io::Result<Bytes>> {
-        let end = offset.checked_add(length).filter(|end| *end <= self.meta.size);
-        async move {
-            let end = end.ok_or_else(|| io::Error::other(bad("it is too short for what its footer says")))?;
-            // No part of an object is empty.
-            if length == 0 {
-                return Ok(Bytes::new());
-            }
-            let range = Some(GetRange::Bounded(offset..end));
-            let options = GetOptions { range, if_match: self.meta.e_tag.clone(), ..GetOptions::default() };
-            let failed = |error| io::Error::other(storage(self.meta.location.as_ref(), error));
-            let found = self.store.get_opts(&self.meta.location, options).await.map_err(failed)?;
-            let bytes = found.bytes().await.map_err(failed)?;
-            if end == self.meta.size {
-                check_blocks(&bytes).map_err(io::Error::other)?;
-            }
-            Ok(bytes)
-        }
-        .boxed()
-    }
 }

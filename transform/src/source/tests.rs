@@ -1,5 +1,6 @@
 //! Tables read as the catalog declares them, from objects as people upload them.
 
+mod nested;
 mod orc;
 mod rescue;
 
@@ -19,7 +20,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::*;
 use crate::catalog::{Catalog, EmbeddedCatalog};
 use crate::failure::of_execution;
-use crate::format::CsvOptions;
+use crate::format::{CsvOptions, JsonOptions};
 use crate::pinned::PinnedStore;
 use crate::store::{Bucket, DataRoot};
 use crate::table::{Partition, TableName};
@@ -160,7 +161,9 @@ async fn a_byte_order_mark_is_no_part_of_the_first_value() {
     let text = |text: &str| format!("\u{feff}{text}").into_bytes();
     let headless = Format::Csv(CsvOptions { header_lines: 0, ..CsvOptions::default() });
     let json = text("{\"id\":1,\"name\":\"a\",\"amount\":2.5}\n");
-    for (format, object) in [(headless, ("a.csv", text("1,a,2.5\n"))), (Format::Json, ("a.json", json))] {
+    for (format, object) in
+        [(headless, ("a.csv", text("1,a,2.5\n"))), (Format::Json(JsonOptions::default()), ("a.json", json))]
+    {
         let world = World::new(format, COLUMNS, &[], &[object]).await;
         assert_eq!(world.rows("SELECT id, name, amount FROM t").await, ["1|a|2.5"]);
     }
@@ -205,7 +208,7 @@ async fn bad_records_are_located() {
 async fn a_bad_record_is_found_behind_many_good_ones() {
     let mut text = "{\"id\": 0}\n".repeat(5000);
     text.push_str("{\"id\": 1, \"name\": }\n{\"id\": 2}\n");
-    let world = World::new(Format::Json, COLUMNS, &[], &[("x.jsonl.gz", gzip(&text))]).await;
+    let world = World::new(Format::Json(JsonOptions::default()), COLUMNS, &[], &[("x.jsonl.gz", gzip(&text))]).await;
     let error = world.query("SELECT * FROM t").await.unwrap_err();
     assert_eq!((error.code, error.object.unwrap().line), (crate::Code::BadRecord, Some(5001)));
 }
@@ -229,7 +232,7 @@ async fn json_keys_may_be_spelt_in_their_own_way() {
         ("a.json", b"\xEF\xBB\xBF{\"ID\":1,\"Name\":\"a\"}\n{\"Id\":2}\n".to_vec()),
         ("b.json", b"{\"id\":3,\"amount\":null}".to_vec()),
     ];
-    let world = World::new(Format::Json, COLUMNS, &[], &objects).await;
+    let world = World::new(Format::Json(JsonOptions::default()), COLUMNS, &[], &objects).await;
     assert_eq!(world.rows("SELECT id, name, amount FROM t").await, ["1|a|", "2||", "3||"]);
     assert_eq!(world.rows("SELECT count(*) FROM t").await, ["3"]);
 }
@@ -238,7 +241,7 @@ async fn json_keys_may_be_spelt_in_their_own_way() {
 async fn a_json_key_that_comes_late_is_not_lost() {
     let mut text = "{\"id\":1}\n".repeat(100_000);
     text.push_str("{\"id\":2,\"Name\":\"late\"}\n");
-    let world = World::new(Format::Json, COLUMNS, &[], &[("a.json", text.into_bytes())]).await;
+    let world = World::new(Format::Json(JsonOptions::default()), COLUMNS, &[], &[("a.json", text.into_bytes())]).await;
     assert_eq!(world.rows("SELECT id, name FROM t WHERE name IS NOT NULL").await, ["2|late"]);
 }
 
@@ -313,7 +316,7 @@ async fn an_object_that_changes_under_the_reader_is_an_error() {
 #[tokio::test]
 async fn a_json_column_of_several_kinds_is_text() {
     let objects = [("a.json", b"{\"name\":1}\n{\"name\":\"x\"}\n{\"name\":true}\n{\"name\":1.50}\n".to_vec())];
-    let world = World::new(Format::Json, COLUMNS, &[], &objects).await;
+    let world = World::new(Format::Json(JsonOptions::default()), COLUMNS, &[], &objects).await;
     assert_eq!(world.rows("SELECT name FROM t").await, ["1", "1.50", "true", "x"]);
 }
 

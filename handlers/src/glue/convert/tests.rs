@@ -3,7 +3,7 @@
 use aws_sdk_glue::types::{
     Column as GlueColumn, Partition as GluePartition, SerDeInfo, StorageDescriptor, Table as GlueTable, TableIdentifier,
 };
-use transform::CsvOptions;
+use transform::{CsvOptions, JsonOptions};
 
 use super::*;
 
@@ -106,7 +106,10 @@ fn a_json_table_of_terraform() {
     descriptor.location = Some("s3a://landing/shop/orders/".to_owned());
     descriptor.input_format = None;
     let table = read(&written);
-    assert_eq!((table.format, table.location.as_str()), (Format::Json, "s3://landing/shop/orders/"));
+    assert_eq!(
+        (table.format, table.location.as_str()),
+        (Format::Json(JsonOptions::default()), "s3://landing/shop/orders/")
+    );
     assert_eq!((table.partition_keys.len(), table.parameters.len()), (0, 0));
 }
 
@@ -167,6 +170,14 @@ fn what_text_serdes_declare() {
 }
 
 #[test]
+fn json_of_other_keys() {
+    let serde = [("mapping.TS", "timestamp"), ("dots.in.keys", "TRUE"), ("ignore.malformed.json", "TRUE")];
+    let written = glue(OPENX, &serde, TEXT, &[("mapping.ts", "what the SerDe says counts"), ("mapping.id", "ID")]);
+    let keys = [("ts", "timestamp"), ("id", "ID")].map(|(column, key)| (column.to_owned(), key.to_owned()));
+    assert_eq!(read(&written).format, Format::Json(JsonOptions { keys: keys.into(), dots: true }));
+}
+
+#[test]
 fn avro_of_a_crawler() {
     let avro = format!("{HIVE}.serde2.avro.AvroSerDe");
     let input = format!("{HIVE}.ql.io.avro.AvroContainerInputFormat");
@@ -191,10 +202,7 @@ fn encodings_that_are_not_known() {
     refused(&glue("", &[], "", &[]), "its definition names no SerDe (`SerdeInfo.SerializationLibrary`)");
     let links = format!("{HIVE}.ql.io.SymlinkTextInputFormat");
     refused(&glue(PARQUET, &[], &links, &[]), &format!("its `InputFormat` is `{links}`"));
-    refused(
-        &glue(OPENX, &[("mapping.ts", "timestamp")], TEXT, &[]),
-        "its parameter `mapping.ts` gives a column another name than the objects do",
-    );
+    refused(&glue(OPENX, &[("mapping.", "x")], TEXT, &[]), "its parameter `mapping.` names no column");
     let csv = |parameter: (&str, &str)| glue(LAZY, &[parameter], TEXT, &[HEADER]);
     refused(&csv(("line.delim", "\u{2}")), "its parameter `line.delim` is `\\u{2}`");
     refused(&csv(("skip.footer.line.count", "1")), "its parameter `skip.footer.line.count` is `1`");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_glue::types::{Order, SerDeInfo};
-use transform::{CsvOptions, TableName};
+use transform::{CsvOptions, JsonOptions, TableName};
 
 use super::*;
 use crate::glue::convert::{describe, glue_values, table};
@@ -88,7 +88,7 @@ fn every_type_and_format_is_read_back() {
     let options = |delimiter, quote| Format::Csv(CsvOptions { delimiter, quote: Some(quote), ..CsvOptions::default() });
     let formats = [
         Format::Parquet,
-        Format::Json,
+        Format::Json(JsonOptions::default()),
         options(',', '"'),
         options('\t', '\''),
         options('\u{1}', '"'),
@@ -120,7 +120,7 @@ fn a_new_table_is_one_that_athena_reads() {
     assert_eq!(parameter(&parquet, "EXTERNAL"), Some("TRUE"));
     assert_eq!(parameter(&parquet, "skip.header.line.count"), None);
 
-    let json = created(&orders(Format::Json));
+    let json = created(&orders(Format::Json(JsonOptions::default())));
     assert_eq!(serde(&json).0, "org.openx.data.jsonserde.JsonSerDe");
     let of_text = (TEXT_INPUT.to_owned(), format!("{hive}.HiveIgnoreKeyTextOutputFormat"));
     assert_eq!(formats(&json), of_text);

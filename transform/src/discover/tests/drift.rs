@@ -24,6 +24,7 @@ fn told(change: &TableChange) -> Vec<String> {
     let types = |change: &ColumnChange| match (&change.old, &change.new) {
         (Some(old), Some(new)) => format!(" {old} {new}"),
         (None, Some(new)) => format!(" {new}"),
+        (Some(old), None) if change.kind == ColumnChangeKind::Recased => format!(" {old}"),
         _ => String::new(),
     };
     let value = |change: &ColumnChange| change.sample.as_ref().map(|value| format!(" `{value}`")).unwrap_or_default();
@@ -53,6 +54,51 @@ async fn every_difference_is_told_with_what_shows_it() {
     let table = place.table("raw.t").await;
     assert_eq!(described(&table.columns), ["id:bigint", "amount:double", "day:timestamp", "note:string"]);
     place.quiet().await;
+}
+
+#[tokio::test]
+async fn a_name_in_another_letter_case_is_told_and_read() {
+    let (_, change) = after(None, b"ID,amount,Day\n2,3,2026-11-23\n").await;
+    assert_eq!(told(&change), ["recased id bigint `ID` (not applied)", "recased day date `Day` (not applied)"]);
+    assert!(change.findings.is_empty() && !change.is_change());
+    let (_, change) = after(Some("fail"), b"ID,amount,day\n2,3,2026-11-23\n").await;
+    assert!(change.findings.is_empty(), "nothing is lost by it");
+
+    let place = Place::with(&[("raw/t/a.jsonl", b"{\"orderId\":1,\"note\":\"x\"}\n")]).await;
+    place.discover_one().await;
+    assert_eq!(place.table("raw.t").await.parameters["unglue.spelled"], "orderId");
+    let arrive = async |object: &[u8]| {
+        place.put("raw/t/b.jsonl", object).await;
+        let objects = [NewObject { url: place.root.absolute("raw/t/b.jsonl"), bytes: object.len() as u64 }];
+        let table = name("raw.t");
+        let mut all = arrived(&place.root, &place.catalog, Some(&table), &objects, &Produced::default()).await.unwrap();
+        all.pop().and_then(|arrived| arrived.change).map(|change| told(&change)).unwrap_or_default()
+    };
+    assert_eq!(arrive(b"{\"orderId\":2,\"note\":\"y\"}\n").await, [""; 0], "as it was");
+    assert_eq!(
+        arrive(b"{\"ORDERID\":2,\"Extra\":1}\n").await,
+        ["recased orderid bigint `ORDERID` (not applied)", "added extra bigint"]
+    );
+    assert_eq!(place.table("raw.t").await.parameters["unglue.spelled"], "orderId,Extra");
+    assert_eq!(arrive(b"{\"orderId\":2,\"Extra\":1}\n").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn fields_of_structs_are_the_same_in_any_letter_case() {
+    let place = Place::with(&[(
+        "raw/t/a.jsonl",
+        b"{\"user\":{\"firstName\":\"a\"}}\n{\"user\":{\"FIRSTNAME\":\"b\",\"age\":1}}\n",
+    )])
+    .await;
+    place.discover_one().await;
+    assert_eq!(described(&place.table("raw.t").await.columns), ["user:struct<firstName:string,age:bigint>"]);
+    let mut table = place.table("raw.t").await;
+    table.columns[0].hive_type = "struct<firstname:string,age:bigint>".parse().unwrap();
+    place.catalog.put_table(&table).await.unwrap();
+    place.put("raw/t/b.jsonl", b"{\"user\":{\"Firstname\":\"c\",\"Age\":2.5}}\n").await;
+    place.discover_one().await;
+    let columns = described(&place.table("raw.t").await.columns);
+    assert_eq!(columns, ["user:struct<firstname:string,age:double>"], "as Athena declares it, and wider");
 }
 
 #[tokio::test]

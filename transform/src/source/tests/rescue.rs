@@ -85,11 +85,11 @@ async fn keys_of_json_keep_every_digit() {
         {"id":"x","name":{"first":"b"},"amount":2.5}{"id":3,"deep":{"a":[1,{"b":null}]},"amount":"n/a"}
         {"id":4,"name":null}
     "#;
-    let world = rescuing(Format::Json, &[], &[("a.json", text.into())]).await;
+    let world = rescuing(Format::Json(JsonOptions::default()), &[], &[("a.json", text.into())]).await;
     let select = format!("SELECT {RESCUED} FROM t WHERE id = 1");
     assert_eq!(
         world.rows(&select).await,
-        [r#"{"extra":123456789012345678901234567890.10,"_file_path":"memory://b/raw/t/a.json"}"#]
+        [r#"{"Extra":123456789012345678901234567890.10,"_file_path":"memory://b/raw/t/a.json"}"#]
     );
     let kept: Vec<_> = kept(&world).await.into_iter().skip(1).collect();
     assert_eq!(
@@ -100,7 +100,8 @@ async fn keys_of_json_keep_every_digit() {
             row("4", Value::Null),
         ]
     );
-    let error = rescuing(Format::Json, &[], &[("a.json", b"{\"id\":1}\n{\"id\":\n".to_vec())]).await;
+    let error =
+        rescuing(Format::Json(JsonOptions::default()), &[], &[("a.json", b"{\"id\":1}\n{\"id\":\n".to_vec())]).await;
     let error = error.query("SELECT * FROM t").await.unwrap_err();
     assert_eq!((error.code, error.object.unwrap().line), (crate::Code::BadRecord, Some(2)));
 }
@@ -111,7 +112,7 @@ async fn a_nested_value_with_more_fields_is_kept_whole() {
     let text = r#"{"id":1,"s":{"a":1},"l":[{"a":1}]}
         {"id":2,"s":{"a":2,"b":3},"l":[{"a":1},{"c":2}]}
     "#;
-    let world = World::new(Format::Json, &columns, &[], &[("a.json", text.into())]).await;
+    let world = World::new(Format::Json(JsonOptions::default()), &columns, &[], &[("a.json", text.into())]).await;
     let mut table = world.catalog.table(&TableName::new("raw", "t").unwrap()).await.unwrap().unwrap();
     table.parameters.insert(POLICY.to_owned(), "rescue".to_owned());
     world.catalog.put_table(&table).await.unwrap();
