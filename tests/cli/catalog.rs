@@ -76,9 +76,32 @@ fn parameters_of_a_table_are_set() {
         assert!(refused.code != 0 && refused.stderr.contains(message), "{refused}");
     }
 
+    let format = project.run(["catalog", "set", "raw.orders", "quoteChar=none", "serialization.null.format=-"]);
+    assert!(format.stdout.contains("quoteChar = none") && format.stdout.contains("null.format = -"), "{format}");
+    let usual = project.run(["catalog", "set", "raw.orders", "quoteChar=", "serialization.null.format="]);
+    assert!(usual.code == 0 && !usual.stdout.contains("quoteChar"), "{usual}");
+    let odd = project.run(["catalog", "set", "raw.orders", "field.delim=||"]);
+    assert!(odd.code != 0 && odd.stderr.contains("the parameter `field.delim` cannot be `||`"), "{odd}");
+
     project.write("data/raw/orders/orders-2026-11-22.csv", "order_id,amount,channel\nx,5.00,web\n9,6.00,\n");
     project.write("sql/sales/all.sql", "SELECT order_id, amount, _rescued_data FROM raw.orders\n");
     project.run_well();
     let shown = project.run(["catalog", "show"]);
     assert!(shown.stdout.contains("_rescued_data"), "{shown}");
+}
+
+/// A column that has its values from a key of another name.
+#[test]
+fn a_column_of_another_key() {
+    let project = Project::cataloged();
+    project.write("data/raw/events/1.jsonl", "{\"id\":1,\"timestamp\":\"2026-11-22T10:00:00Z\"}\n");
+    assert_eq!(project.run(["catalog"]).code, 0);
+    let set = project.run(["catalog", "set", "raw.events", "mapping.at=timestamp"]);
+    assert!(set.code == 0 && set.stdout.contains("mapping.at = timestamp"), "{set}");
+    let told = project.run(["catalog", "diff"]);
+    assert!(told.stdout.contains("raw.events: 1 new column (at)"), "{told}");
+    project.write("sql/sales/events.sql", "SELECT id, at FROM raw.events\n");
+    project.run_well();
+    let shown = project.run(["catalog", "show"]);
+    assert!(shown.stdout.contains("sales.events"), "{shown}");
 }

@@ -365,6 +365,7 @@ async fn plan(
         Some(table) if projection::is_on(table) => (table.partition_keys.clone(), Vec::new()),
         Some(table) => {
             let registered = match arrived {
+                _ if table.partition_keys.is_empty() => Vec::new(),
                 Some(_) => catalog.partitions_with(&table.name, &folders::values(&listing.objects, table)).await?,
                 None => catalog.partitions(&table.name).await?,
             };

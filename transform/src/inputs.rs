@@ -135,9 +135,11 @@ impl Input {
             return Ok(Self::projected(root, table, &projection, found));
         }
         let values = found.iter().filter_map(|meta| values_in(&table, meta.location.as_ref())).collect();
-        let mut known = places(root, &table, catalog.partitions_with(name, &values).await?)?;
+        let is_partitioned = !table.partition_keys.is_empty();
+        let some = if is_partitioned { catalog.partitions_with(name, &values).await? } else { Vec::new() };
+        let mut known = places(root, &table, some)?;
         let has_place = |meta: &ObjectMeta| belongs(root, meta.clone(), &known).is_some();
-        if !table.partition_keys.is_empty() && !found.iter().all(has_place) {
+        if is_partitioned && !found.iter().all(has_place) {
             // A partition may lie where its values are not in the path.
             known = places(root, &table, catalog.partitions(name).await?)?;
         }

@@ -164,8 +164,9 @@ impl Ledger {
         self.read(&self.run_path(run_id, "done")?).await
     }
 
-    pub(crate) async fn put_done(&self, run_id: &str, done: &Done) -> Result<()> {
-        self.create(&self.run_path(run_id, "done")?, done).await.map(|_| ())
+    /// Records how a run ended. Returns what is recorded, which is another worker's record if that one came first.
+    pub(crate) async fn put_done(&self, run_id: &str, done: Done) -> Result<Done> {
+        self.create_or_read(&self.run_path(run_id, "done")?, done).await
     }
 
     /// The number of the newest version of the table; 0 where there is none.

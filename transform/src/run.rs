@@ -173,8 +173,7 @@ impl Runner<'_> {
                     self.ledger.put_intent(rest).await?;
                 }
                 let done = Done::Superseded { successor: rest.map(|rest| rest.run_id) };
-                self.ledger.put_done(run_id, &done).await?;
-                Ok(done)
+                self.ledger.put_done(run_id, done).await
             }
         }
     }

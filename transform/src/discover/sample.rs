@@ -29,7 +29,11 @@ const START: u64 = 256 * 1024;
 const START_OF_BZIP2: u64 = 1024 * 1024;
 
 /// Bytes of decompressed text that are looked at.
-const TEXT: usize = 1024 * 1024;
+const TEXT: u64 = 1024 * 1024;
+
+/// Bytes read of all texts together, and looked at: of many objects less of each.
+const STARTS: u64 = 16 * 1024 * 1024;
+const TEXTS: u64 = 64 * 1024 * 1024;
 
 /// Bytes read of the end of a Parquet object at first, and at most.
 const FOOTER: u64 = 64 * 1024;
@@ -93,9 +97,11 @@ pub(super) async fn read(
     at_most: usize,
     findings: &mut Vec<Error>,
 ) -> Result<Vec<Sample>> {
-    let read: Vec<(Object, Result<Content>)> = futures::stream::iter(chosen(objects, at_most))
+    let chosen = chosen(objects, at_most);
+    let share = Share::of(chosen.len() as u64);
+    let read: Vec<(Object, Result<Content>)> = futures::stream::iter(chosen)
         .map(|object| async move {
-            let content = content(root, &object, known).await;
+            let content = content(root, &object, known, share).await;
             (object, content)
         })
         .buffered(PARALLEL_READS)
@@ -130,7 +136,20 @@ fn chosen(objects: &[Object], at_most: usize) -> Vec<Object> {
     chosen
 }
 
-async fn content(root: &DataRoot, object: &Object, known: Option<&Format>) -> Result<Content> {
+/// Bytes of one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Share {
+    start: u64,
+    text: u64,
+}
+
+impl Share {
+    fn of(objects: u64) -> Self {
+        Self { start: START.min(STARTS / objects.max(1)), text: TEXT.min(TEXTS / objects.max(1)) }
+    }
+}
+
+async fn content(root: &DataRoot, object: &Object, known: Option<&Format>, share: Share) -> Result<Content> {
     let expected = known.map(Family::of).or_else(|| format::promised(object.file_name()));
     if expected == Some(Family::Parquet) {
         return parquet(root, object).await;
@@ -139,15 +158,15 @@ async fn content(root: &DataRoot, object: &Object, known: Option<&Format>) -> Re
         let found = root.store().head(&object.path).await.map_err(|error| storage(&object.url, error))?;
         return orc(root, found).await;
     }
-    let (mut start, mut found) = part(root, object, GetRange::Bounded(0..START), None).await?;
+    let (mut start, mut found) = part(root, object, GetRange::Bounded(0..share.start), None).await?;
     let codec = Codec::of_content(&start);
-    if codec == Some(Codec::Bzip2) && found.size > START {
+    if codec == Some(Codec::Bzip2) && found.size > share.start {
         (start, found) = part(root, object, GetRange::Bounded(0..START_OF_BZIP2), None).await?;
     }
     let is_whole = found.size <= start.len() as u64;
     let (text, complete) = match codec {
         None => (start.to_vec(), is_whole),
-        Some(codec) => decompress(codec, &start, is_whole)?,
+        Some(codec) => decompress(codec, &start, is_whole, share.text)?,
     };
     match format::of_magic(&text) {
         Some(Family::Parquet) if codec.is_none() => return parquet(root, object).await,
@@ -223,7 +242,7 @@ fn replaced(object: &Object) -> Error {
 }
 
 /// The start of a compressed text, and whether that is all of it. A sample may end anywhere; an object must not.
-fn decompress(codec: Codec, start: &[u8], is_whole: bool) -> Result<(Vec<u8>, bool)> {
+fn decompress(codec: Codec, start: &[u8], is_whole: bool, at_most: u64) -> Result<(Vec<u8>, bool)> {
     let damaged = |error: std::io::Error| {
         Error::new(Code::BadObject, "the compressed content is damaged or cut short")
             .because(error)
@@ -236,9 +255,9 @@ fn decompress(codec: Codec, start: &[u8], is_whole: bool) -> Result<(Vec<u8>, bo
     };
     let mut text = Vec::new();
     // One byte more than is looked at tells a text that ends there from one that goes on.
-    let read = decoder.take(TEXT as u64 + 1).read_to_end(&mut text);
-    if text.len() > TEXT {
-        text.truncate(TEXT);
+    let read = decoder.take(at_most + 1).read_to_end(&mut text);
+    if text.len() as u64 > at_most {
+        text.truncate(usize::try_from(at_most).unwrap_or(usize::MAX));
         return Ok((text, false));
     }
     match read {

@@ -59,7 +59,7 @@ pub(super) struct Rows {
 /// The rows of a sample; `None` if it ends before them.
 pub(super) fn rows(sample: &[u8], complete: bool, options: &CsvOptions, columns: &[Column]) -> Result<Option<Rows>> {
     let text = with_quotes(sample, complete, options)?;
-    let Some((names, written, rows)) = heading(&text, complete, options, columns)? else { return Ok(None) };
+    let Some(Heads { names, written, rows }) = heading(&text, complete, options, columns)? else { return Ok(None) };
     let lines_before = text[..text.len() - rows.len()].iter().filter(|byte| **byte == b'\n').count() as u64;
     Ok(Some(Rows { names, written, records: records(rows, complete, options, usize::MAX)?, lines_before }))
 }
@@ -77,13 +77,17 @@ fn with_quotes<'a>(sample: &'a [u8], complete: bool, options: &CsvOptions) -> Re
     Ok(Cow::Owned(text))
 }
 
-/// The names of the fields, how a header writes them, and the text of the rows.
-fn heading<'a>(
-    text: &'a [u8],
-    complete: bool,
-    options: &CsvOptions,
-    columns: &[Column],
-) -> Result<Option<(Vec<String>, Vec<String>, &'a [u8])>> {
+/// What the start of a text says.
+struct Heads<'a> {
+    /// The names of the fields.
+    names: Vec<String>,
+    /// The same as a header writes them.
+    written: Vec<String>,
+    /// The text of the rows.
+    rows: &'a [u8],
+}
+
+fn heading<'a>(text: &'a [u8], complete: bool, options: &CsvOptions, columns: &[Column]) -> Result<Option<Heads<'a>>> {
     let mut heading = Heading::new(options, columns);
     let mut splitter = Splitter::new(cut(options)?);
     let (mut begin, mut end) = (0, 0);
@@ -100,9 +104,9 @@ fn heading<'a>(
             Head::Names(names) => {
                 let written = csv_fields(record.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&record), options);
                 let written = written.unwrap_or_default().iter().map(|name| name.trim().to_owned()).collect();
-                return Ok(Some((names, written, &text[end..])));
+                return Ok(Some(Heads { names, written, rows: &text[end..] }));
             }
-            Head::Row(names) => return Ok(Some((names, Vec::new(), &text[begin..]))),
+            Head::Row(names) => return Ok(Some(Heads { names, written: Vec::new(), rows: &text[begin..] })),
         }
     }
     Ok(None)

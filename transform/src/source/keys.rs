@@ -60,10 +60,16 @@ impl Keys {
         let usual = JsonOptions::default();
         let options = if let Format::Json(options) = &table.format { options } else { &usual };
         let mut keys = Self { levels: vec![Level::Nothing, Level::Nothing], dots: options.dots };
+        let columns = || table.columns.iter().chain(&table.partition_keys);
         let mut members = Vec::new();
-        for Column { name, hive_type, .. } in table.columns.iter().chain(&table.partition_keys) {
-            let key = options.keys.get(name).unwrap_or(name).clone();
-            members.push((key, Named::new(name, keys.level(hive_type))));
+        // A key that is named goes before a column of its own name, and may make a column that the table will have.
+        for (name, key) in &options.keys {
+            let known = columns().find(|column| column.name == *name);
+            let level = known.map_or(NOTHING, |column| keys.level(&column.hive_type));
+            members.push((key.clone(), Named::new(name, level)));
+        }
+        for Column { name, hive_type, .. } in columns().filter(|column| !options.keys.contains_key(&column.name)) {
+            members.push((name.clone(), Named::new(name, keys.level(hive_type))));
         }
         // What has the name of a column that is another key's is not this column.
         for Column { name, .. } in table.columns.iter().filter(|column| options.keys.contains_key(&column.name)) {

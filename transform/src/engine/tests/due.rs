@@ -142,7 +142,7 @@ async fn an_object_that_changed_waits_until_its_former_content_was_processed() {
     assert!(due().await.runs.is_empty());
     world.upload("raw/t/3.csv", "id,at,amount\n6,2026-11-03,6\n").await;
     assert!(due().await.runs.is_empty(), "or its rows would be there in both versions");
-    ledger.put_done("19700101t000099z-other", &Done::Superseded { successor: None }).await.unwrap();
+    ledger.put_done("19700101t000099z-other", Done::Superseded { successor: None }).await.unwrap();
     assert_eq!(due().await.runs.len(), 1, "it came too late to be read");
 }
 

@@ -90,6 +90,41 @@ async fn an_object_that_is_named_costs_the_same_beside_ten_thousand_known_ones()
     assert!(costs[2] <= costs[0] + 12 && costs[3] <= costs[1] + 11, "{costs:?}");
 }
 
+/// What arrives in a table is looked at in one request an object, of many objects in a part of them; nothing is listed.
+#[tokio::test]
+async fn objects_that_arrive_are_looked_at_once_at_most() {
+    let world = World::new(Kind::Uploads);
+    world.upload("raw/t/first.csv", "id,amount\n0,0.5\n").await;
+    let (project, _) = Project::parse(Vec::new());
+    world.engine().discover(&project).await.unwrap();
+    let table = TableName::new("raw", "t").unwrap();
+    let mut costs = Vec::new();
+    for (folder, count, rows) in [("none", 0, 0), ("one", 1, 60_000), ("many", 10_000, 1)] {
+        let text = format!("id,amount\n{}", "1234567,12345.6\n".repeat(rows));
+        let mut objects = Vec::new();
+        for n in 0..count {
+            let key = format!("raw/t/{folder}-{n}.csv");
+            world.upload(&key, &text).await;
+            objects.push(NewObject { url: world.clean.absolute(&key), bytes: text.len() as u64 });
+        }
+        world.faults.plan(&[]);
+        let before = world.faults.requests();
+        let started = Instant::now();
+        let told = world.engine().discover_arrived(&project, Some(&table), &objects).await.unwrap();
+        let took = started.elapsed().as_secs_f64();
+        assert!(told.iter().all(|arrived| arrived.change.as_ref().is_none_or(|change| change.findings.is_empty())));
+        costs.push(world.faults.requests() - before);
+        eprintln!(
+            "{count} objects of {} bytes: {} requests, {took:.2} s unoptimised",
+            text.len(),
+            costs[costs.len() - 1]
+        );
+    }
+    // The embedded catalog lies in the same store: what it asks for is the same each time.
+    assert_eq!(costs[1] - costs[0], 1, "{costs:?}");
+    assert_eq!(costs[2] - costs[0], 256, "{costs:?}");
+}
+
 /// Claims every object of `raw.t`, as runs would.
 async fn claim_all(world: &World) {
     let catalog = EmbeddedCatalog::new(world.clean.clone());
