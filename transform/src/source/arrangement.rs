@@ -81,7 +81,7 @@ impl Arrangement {
             (_, Err(_)) => Ok(new_null_array(field.data_type(), batch.num_rows())),
             (_, Ok(index)) => match divided.get(&index) {
                 Some(fitting) => Ok(Arc::clone(fitting)),
-                None => cast(&self.column(batch, index), field),
+                None => cast(&self.column(batch, index)?, field),
             },
         });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -90,8 +90,9 @@ impl Arrangement {
     }
 
     /// A column of a batch, with the names that the table's has for its fields.
-    fn column(&self, batch: &RecordBatch, index: usize) -> ArrayRef {
+    fn column(&self, batch: &RecordBatch, index: usize) -> Result<ArrayRef> {
         nested::renamed(batch.column(index), self.object.field(index).data_type())
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))
     }
 
     /// By their places the columns of which not all values fit, without those; and what fits no column of the table, whichever of
@@ -99,7 +100,7 @@ impl Arrangement {
     fn divided(&self, batch: &RecordBatch, url: &str) -> Result<(BTreeMap<usize, ArrayRef>, Option<ArrayRef>)> {
         let (mut divided, mut left) = (BTreeMap::new(), Vec::new());
         for (index, field) in self.object.fields().iter().enumerate() {
-            let column = &self.column(batch, index);
+            let column = &self.column(batch, index)?;
             let named = |data_type: &DataType| Field::new(self.own.field(index).name(), data_type.clone(), true);
             match self.columns.field_with_name(field.name()) {
                 Ok(wanted) if fits_whole(field.data_type(), wanted.data_type()) => {}

@@ -5,9 +5,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, RecordBatch, StructArray,
+};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
-use datafusion::error::Result;
+use arrow::error::ArrowError;
+use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 
@@ -30,6 +33,10 @@ pub(super) fn aligned(object: &DataType, table: &DataType) -> DataType {
             DataType::Struct(fields.collect())
         }
         (DataType::List(object), DataType::List(table)) => DataType::List(same(object, table)),
+        (DataType::LargeList(object), DataType::List(table)) => DataType::LargeList(same(object, table)),
+        (DataType::FixedSizeList(object, size), DataType::List(table)) => {
+            DataType::FixedSizeList(same(object, table), *size)
+        }
         (DataType::Map(object, sorted), DataType::Map(table, _)) => match (object.data_type(), table.data_type()) {
             // Its two fields are found by their places.
             (DataType::Struct(entries), DataType::Struct(wanted)) if entries.len() == 2 && wanted.len() == 2 => {
@@ -44,37 +51,40 @@ pub(super) fn aligned(object: &DataType, table: &DataType) -> DataType {
 }
 
 /// The same values with the fields named as in a type that [`aligned`] made of theirs.
-pub(super) fn renamed(values: &ArrayRef, to: &DataType) -> ArrayRef {
+///
+/// # Errors
+/// If it is another type.
+pub(super) fn renamed(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     if values.data_type() == to {
-        return Arc::clone(values);
+        return Ok(Arc::clone(values));
     }
-    match (values.data_type(), to) {
+    Ok(match (values.data_type(), to) {
         (DataType::Struct(_), DataType::Struct(fields)) => {
             let (_, columns, nulls) = values.as_struct().clone().into_parts();
             let columns = columns.iter().zip(fields).map(|(column, field)| renamed(column, field.data_type()));
-            match StructArray::try_new_with_length(fields.clone(), columns.collect(), nulls, values.len()) {
-                Ok(renamed) => Arc::new(renamed),
-                Err(_) => Arc::clone(values),
-            }
+            let columns = columns.collect::<Result<_, _>>()?;
+            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, values.len())?)
         }
-        (DataType::List(_), DataType::List(field)) => {
-            let (_, offsets, elements, nulls) = values.as_list::<i32>().clone().into_parts();
-            match ListArray::try_new(Arc::clone(field), offsets, renamed(&elements, field.data_type()), nulls) {
-                Ok(renamed) => Arc::new(renamed),
-                Err(_) => Arc::clone(values),
-            }
+        (DataType::List(_), DataType::List(field)) => renamed_list::<i32>(values, field)?,
+        (DataType::LargeList(_), DataType::LargeList(field)) => renamed_list::<i64>(values, field)?,
+        (DataType::FixedSizeList(..), DataType::FixedSizeList(field, size)) => {
+            let (_, _, elements, nulls) = values.as_fixed_size_list().clone().into_parts();
+            let elements = renamed(&elements, field.data_type())?;
+            Arc::new(FixedSizeListArray::try_new(Arc::clone(field), *size, elements, nulls)?)
         }
         (DataType::Map(..), DataType::Map(field, sorted)) => {
             let (_, offsets, entries, nulls, _) = values.as_map().clone().into_parts();
-            let entries = renamed(&(Arc::new(entries) as ArrayRef), field.data_type());
-            let entries = entries.as_struct().clone();
-            match MapArray::try_new(Arc::clone(field), offsets, entries, nulls, *sorted) {
-                Ok(renamed) => Arc::new(renamed),
-                Err(_) => Arc::clone(values),
-            }
+            let entries = renamed(&(Arc::new(entries) as ArrayRef), field.data_type())?;
+            Arc::new(MapArray::try_new(Arc::clone(field), offsets, entries.as_struct().clone(), nulls, *sorted)?)
         }
-        _ => Arc::clone(values),
-    }
+        (of, to) => return Err(ArrowError::CastError(format!("the fields of {of} are not those of {to}"))),
+    })
+}
+
+fn renamed_list<Offset: OffsetSizeTrait>(values: &ArrayRef, field: &FieldRef) -> Result<ArrayRef, ArrowError> {
+    let (_, offsets, elements, nulls) = values.as_list::<Offset>().clone().into_parts();
+    let elements = renamed(&elements, field.data_type())?;
+    Ok(Arc::new(GenericListArray::try_new(Arc::clone(field), offsets, elements, nulls)?))
 }
 
 /// An expression with the fields of its values under the names of the table's type.
@@ -105,13 +115,13 @@ impl fmt::Display for Aligned {
 }
 
 impl PhysicalExpr for Aligned {
-    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+    fn evaluate(&self, batch: &RecordBatch) -> DataFusionResult<ColumnarValue> {
         let values = self.values.evaluate(batch)?.into_array(batch.num_rows())?;
         let to = aligned(values.data_type(), &self.table);
-        Ok(ColumnarValue::Array(renamed(&values, &to)))
+        Ok(ColumnarValue::Array(renamed(&values, &to)?))
     }
 
-    fn return_field(&self, input_schema: &Schema) -> Result<FieldRef> {
+    fn return_field(&self, input_schema: &Schema) -> DataFusionResult<FieldRef> {
         let field: Field = self.values.return_field(input_schema)?.as_ref().clone();
         let data_type = aligned(field.data_type(), &self.table);
         Ok(Arc::new(field.with_data_type(data_type)))
@@ -121,7 +131,10 @@ impl PhysicalExpr for Aligned {
         vec![&self.values]
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> DataFusionResult<Arc<dyn PhysicalExpr>> {
         let values = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.values));
         Ok(Arc::new(Self { values, table: self.table.clone() }))
     }
@@ -133,7 +146,8 @@ impl PhysicalExpr for Aligned {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int32Array, StringArray};
+    use arrow::array::{Int32Array, LargeListArray, ListArray, StringArray};
+    use arrow::buffer::OffsetBuffer;
 
     use super::*;
     use crate::hive::HiveType;
@@ -165,6 +179,28 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_every_kind() {
+        let field = || Arc::new(Field::new_list_field(hive("struct<Sku:string>"), true));
+        let structs = || -> ArrayRef {
+            let skus: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+            Arc::new(StructArray::from(vec![(Arc::new(Field::new("Sku", DataType::Utf8, true)), skus)]))
+        };
+        let ones = || OffsetBuffer::<i64>::from_lengths([1, 1]);
+        for list in [
+            Arc::new(ListArray::new(field(), OffsetBuffer::from_lengths([1, 1]), structs(), None)) as ArrayRef,
+            Arc::new(LargeListArray::new(field(), ones(), structs(), None)),
+            Arc::new(FixedSizeListArray::new(field(), 1, structs(), None)),
+        ] {
+            let to = aligned(list.data_type(), &hive("array<struct<sku:string>>"));
+            let renamed = renamed(&list, &to).unwrap();
+            assert_eq!(renamed.data_type(), &to);
+            assert!(to.to_string().contains("\"sku\"") && renamed.len() == 2, "{to}");
+        }
+        let number: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+        assert!(renamed(&number, &DataType::Utf8).is_err(), "never lost in silence");
+    }
+
+    #[test]
     fn values_stay_as_they_are() {
         let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
         let ages: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
@@ -173,7 +209,7 @@ mod tests {
             (Arc::new(Field::new("Age", DataType::Int32, true)), Arc::clone(&ages)),
         ]));
         let to = aligned(person.data_type(), &hive("struct<age:int,firstname:string>"));
-        let person = renamed(&person, &to);
+        let person = renamed(&person, &to).unwrap();
         assert_eq!(person.as_struct().column_by_name("firstname"), Some(&names));
         assert_eq!(person.as_struct().column_by_name("age"), Some(&ages));
     }
