@@ -249,6 +249,29 @@ mod tests {
     }
 
     #[test]
+    fn a_run_names_its_objects_and_goes_on_without_some() {
+        let input = |object: &str| Arriving {
+            input: ReceiptInput { object: object.into(), etag: None, version: None, bytes: 1 },
+            generation: 0,
+        };
+        let arrivals = Intent {
+            run_id: "20261123t020000z-0123".into(),
+            at: DateTime::UNIX_EPOCH,
+            work: Work::Arrivals,
+            inputs: vec![input("t/a"), input("t/b")],
+        };
+        let names = |intent: &Intent| intent.inputs.iter().map(|one| one.input.object.clone()).collect::<Vec<_>>();
+        assert_eq!(arrivals.objects(), Some(BTreeSet::from(["t/a".to_owned(), "t/b".to_owned()])));
+        let rebuild = Work::Rebuild(Rebuild { version: 0, fingerprint: String::new() });
+        assert_eq!(Intent { work: rebuild, ..arrivals.clone() }.objects(), None, "it is of the whole table");
+
+        let rest = arrivals.without(|object| object == "t/a").unwrap();
+        assert_eq!((names(&rest), rest.run_id.as_str()), (vec!["t/b".to_owned()], "20261123t020000z-0123-2"));
+        assert!(arrivals.without(|object| object == "t/c").is_none(), "nothing is left out");
+        assert!(arrivals.without(|_| true).is_none(), "nothing is left");
+    }
+
+    #[test]
     fn successors_are_numbered() {
         assert_eq!(successor("20261123t020000z-0123"), "20261123t020000z-0123-2");
         assert_eq!(successor("20261123t020000z-0123-2"), "20261123t020000z-0123-3");

@@ -64,6 +64,12 @@ fn cases() -> Vec<Case> {
         case("json_missing_keys", "x.json", "{\"name\":\"b\"}\n{\"id\":3}\n", Rows(&["3|NULL", "NULL|b"], 0)),
         case("json_other_keys", "x.json", "{\"other\":1}\n", Rows(&["NULL|NULL"], 0)),
         case("json_other_case", "x.json", "{\"ID\":2,\"Name\":\"b\"}\n", Rows(&["2|b"], 0)),
+        case(
+            "json_other_case_after_broken_lines",
+            "x.json",
+            "{\"ID\":2,\"Name\":\"b\"}\n{\"ID\":3,\"x\":{\"y\":[\n{\"ID\":4,\"Name\":\"d\"}\n{\"ID\":5,\"Name\":\"e\n{\"Id\":6,\"NAME\":\"f\"}\n",
+            Rows(&["2|b", "4|d", "6|f"], 2),
+        ),
         case("json_doubled_key", "x.json", "{\"id\":2,\"id\":3,\"name\":\"b\"}\n", Count(1, 0)),
         case("json_text_for_number", "x.json", "{\"id\":\"x\",\"name\":\"b\"}\n", Refused("column-mismatch")),
         case("json_number_for_text", "x.json", "{\"id\":2,\"name\":3}\n", Rows(&["2|3"], 0)),

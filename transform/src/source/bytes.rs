@@ -35,11 +35,17 @@ pub(super) struct Text {
     pub(super) cut: Cut,
 }
 
-/// Opens an object of a table of CSV or JSON.
+/// Opens an object of a table of CSV or JSON. Where its records are to be read one by one, each as it is `written`, JSON keeps its keys:
+/// a broken record would else matter to those behind it.
 ///
 /// # Errors
 /// What the storage did not do; [`Code::BadObject`](crate::Code::BadObject) for content that is no text.
-pub(super) async fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, table: &Table) -> Result<Text> {
+pub(super) async fn open(
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    table: &Table,
+    written: bool,
+) -> Result<Text> {
     let object = meta.location.to_string();
     let (mut start, mut text) = peek(decompressed(store, meta).await?, START).await?;
     let in_object = |error: crate::Error| error.in_object(&object, None);
@@ -61,7 +67,12 @@ pub(super) async fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, table:
         Format::Csv(options) => Text { bytes: csv(text, options)?, cut: cut(options)? },
         _ => {
             let layout = Layout::of(&start);
-            let (mut elements, mut renamer) = (Elements::new(layout), Renamer::new(Keys::of(table)));
+            let mut elements = Elements::new(layout);
+            if written {
+                let bytes = text.map_ok(move |bytes| elements.mark(bytes)).boxed();
+                return Ok(Text { bytes, cut: layout.cut() });
+            }
+            let mut renamer = Renamer::new(Arc::new(Keys::of(table)));
             let renamed = ended(text).map_ok(move |piece| match piece {
                 Some(bytes) => renamer.rename(elements.mark(bytes)),
                 None => renamer.finish(),

@@ -12,6 +12,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::bytes::{Text, open};
 use super::decoder::{RecordDecoder, UNCLOSED};
 use super::heading::{Head, Heading, csv_fields, cut};
+use super::keys::Keys;
 use super::reader::ObjectReader;
 use super::records::Splitter;
 use super::rejects::Rejected;
@@ -27,8 +28,22 @@ const CHUNK_BYTES: usize = 8 << 20;
 pub(super) const MEND: &str =
     "mend the object and upload it again, or have `@on_bad_record: quarantine` leave such records out";
 
-/// A record and its line.
-pub(super) type Record = (u64, Vec<u8>);
+/// A record.
+pub(super) struct Record {
+    /// The line on which it begins.
+    pub(super) line: u64,
+    /// Its text, with the keys that the table knows.
+    pub(super) text: Vec<u8>,
+    /// The same as it is written in the object, if that is another.
+    pub(super) written: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// The same as one that cannot be read.
+    pub(super) fn bad(self, reason: String) -> Bad {
+        Bad { line: self.line, reason, record: self.written.unwrap_or(self.text) }
+    }
+}
 
 /// A text object, as far as it has been read.
 pub(super) struct Careful {
@@ -36,6 +51,8 @@ pub(super) struct Careful {
     text: Text,
     pending: Bytes,
     splitter: Splitter,
+    /// For JSON.
+    keys: Option<Arc<Keys>>,
     /// Lines of a header that were taken, and the names of the fields once they are known; for CSV.
     lines: u32,
     names: Option<Vec<String>>,
@@ -87,10 +104,11 @@ impl Careful {
         store: &Arc<dyn ObjectStore>,
         meta: &ObjectMeta,
     ) -> Result<Self> {
-        let text = open(store, meta, &reader.table).await?;
+        let text = open(store, meta, &reader.table, true).await?;
         let splitter = Splitter::new(text.cut);
+        let keys = matches!(reader.table.format, Format::Json(_)).then(|| Arc::new(Keys::of(&reader.table)));
         let object = meta.location.to_string();
-        Ok(Self { reader, text, pending: Bytes::new(), splitter, lines: 0, names: None, object })
+        Ok(Self { reader, text, pending: Bytes::new(), splitter, keys, lines: 0, names: None, object })
     }
 
     /// The next records, some of them at once; `None` at the end of the object.
@@ -100,7 +118,7 @@ impl Careful {
     pub(super) async fn next(&mut self, at_most: usize) -> Result<Option<Vec<Record>>> {
         let (mut records, mut bytes) = (Vec::new(), 0);
         while records.len() < at_most && bytes < CHUNK_BYTES {
-            let record = if self.pending.is_empty() {
+            let (line, record) = if self.pending.is_empty() {
                 match self.text.bytes.try_next().await? {
                     Some(bytes) => {
                         self.pending = bytes;
@@ -117,9 +135,13 @@ impl Careful {
                 let Some(record) = record else { continue };
                 record
             };
-            if self.is_row(&record.1)? {
-                bytes += record.1.len();
-                records.push(record);
+            if self.is_row(&record)? {
+                bytes += record.len();
+                let text = self.keys.as_ref().map(|keys| keys.renamed(&record)).filter(|text| *text != record);
+                records.push(match text {
+                    Some(text) => Record { line, text, written: Some(record) },
+                    None => Record { line, text: record, written: None },
+                });
             }
         }
         Ok((!records.is_empty()).then_some(records))
@@ -199,7 +221,7 @@ impl Sifter<'_> {
     /// # Errors
     /// As the decoder's, which is not the records' fault.
     pub(super) fn together(&self, records: &[Record]) -> Result<Option<Vec<RecordBatch>>> {
-        let text: Vec<u8> = records.iter().flat_map(|(_, record)| record.iter().copied()).collect();
+        let text: Vec<u8> = records.iter().flat_map(|record| record.text.iter().copied()).collect();
         Ok(decode(self.decoder()?, &text).ok())
     }
 
@@ -220,17 +242,20 @@ impl Sifter<'_> {
             return Ok(Sifted { batches, good: records, bad: Vec::new() });
         }
         let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for (line, record) in records {
-            match decode(self.decoder()?, &record) {
-                Ok(_) => good.push((line, record)),
-                Err(failure) => bad.push(Bad { line, reason: self.explain(&record, &failure)?, record }),
+        for record in records {
+            match decode(self.decoder()?, &record.text) {
+                Ok(_) => good.push(record),
+                Err(failure) => {
+                    let reason = self.explain(&record.text, &failure)?;
+                    bad.push(record.bad(reason));
+                }
             }
         }
         // What can be read alone can be read together, unless a record ends in the middle of a value.
         match self.together(&good)? {
             Some(batches) => Ok(Sifted { batches, good, bad }),
             None => {
-                let alone = good.iter().map(|(_, record)| Ok(self.alone(record)?.unwrap_or_default()));
+                let alone = good.iter().map(|record| Ok(self.alone(&record.text)?.unwrap_or_default()));
                 let alone: Vec<Vec<RecordBatch>> = alone.collect::<Result<_>>()?;
                 Ok(Sifted { batches: alone.into_iter().flatten().collect(), good, bad })
             }

@@ -1,6 +1,7 @@
 //! Renames keys in a stream of JSON.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
@@ -16,7 +17,7 @@ const LONGEST: usize = 64 << 10;
 /// Gives keys the names that the table has for them, in a stream of bytes that may be cut anywhere.
 #[derive(Debug)]
 pub(in crate::source) struct Renamer {
-    keys: Keys,
+    keys: Arc<Keys>,
     place: Place,
     /// What is open, from the outside in: its level, and whether it is an object.
     open: Vec<(usize, bool)>,
@@ -43,7 +44,7 @@ enum Place {
 }
 
 impl Renamer {
-    pub(in crate::source) fn new(keys: Keys) -> Self {
+    pub(in crate::source) fn new(keys: Arc<Keys>) -> Self {
         let place = Place::default();
         Self { keys, place, open: Vec::new(), deeper: 0, next: ROOT, begun: Vec::new() }
     }
@@ -199,7 +200,7 @@ mod tests {
     }
 
     fn renamed(table: &Table, text: &str, piece: usize) -> String {
-        let mut renamer = Renamer::new(Keys::of(table));
+        let mut renamer = Renamer::new(Arc::new(Keys::of(table)));
         let mut all = Vec::new();
         for piece in text.as_bytes().chunks(piece) {
             all.extend(renamer.rename(Bytes::copy_from_slice(piece)));

@@ -126,8 +126,8 @@ fn typed(
     }
     let mut pieces: Vec<ArrayRef> = Vec::with_capacity(records.len());
     let mut fits = Vec::with_capacity(records.len());
-    for (_, record) in records {
-        match sifter.alone(record)? {
+    for record in records {
+        match sifter.alone(&record.text)? {
             Some(batches) => {
                 for batch in batches {
                     fits.extend(std::iter::repeat_n(true, batch.num_rows()));
@@ -155,15 +155,15 @@ struct Divided<'a> {
 /// Keys that no column is for, nested values with more than their columns hold, and values that they cannot hold.
 fn json(careful: &Careful, reader: &Arc<ObjectReader>, records: Vec<Record>, url: &str) -> Result<Rescued> {
     let (mut objects, mut reasons) = (Vec::new(), BTreeMap::new());
-    for (index, (_, record)) in records.iter().enumerate() {
-        match divided(&reader.table, index, record) {
+    for (index, record) in records.iter().enumerate() {
+        match divided(&reader.table, index, &record.text) {
             Ok(found) => objects.extend(found),
             Err(reason) => _ = reasons.insert(index, reason),
         }
     }
     let fitting = |objects: &[Divided<'_>]| {
         let texts: Vec<Record> =
-            objects.iter().map(|object| (0, (text(&object.fitting) + "\n").into_bytes())).collect();
+            objects.iter().map(|object| of_text((text(&object.fitting) + "\n").into_bytes())).collect();
         careful.sifter(reader).together(&texts)
     };
     let mut batches = fitting(&objects)?;
@@ -180,9 +180,7 @@ fn json(careful: &Careful, reader: &Arc<ObjectReader>, records: Vec<Record>, url
     let batch = concat_batches(&reader.wanted, &batches).map_err(internal)?;
     let kept: StringArray = objects.iter().map(|divided| object(members(&text(&divided.left)), url)).collect();
     let records = records.into_iter().enumerate();
-    let bad = records
-        .filter_map(|(index, (line, record))| Some(Bad { line, reason: reasons.remove(&index)?, record }))
-        .collect();
+    let bad = records.filter_map(|(index, record)| Some(record.bad(reasons.remove(&index)?))).collect();
     Ok(Rescued { batch, kept: Arc::new(kept), bad })
 }
 
@@ -229,6 +227,11 @@ fn without_misfits(careful: &Careful, reader: &Arc<ObjectReader>, object: &mut D
         }
     }
     can_be_read(reader, &object.fitting)
+}
+
+/// A record of what is left of another.
+fn of_text(text: Vec<u8>) -> Record {
+    Record { line: 0, text, written: None }
 }
 
 fn text(members: &Members<'_>) -> String {
