@@ -25,7 +25,7 @@ impl Format {
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<bool> {
         match self {
             Self::Csv(options) => options.set(key, value),
-            Self::Json(options) => Ok(options.set(key, value)),
+            Self::Json(options) => options.set(key, value),
             Self::Parquet | Self::Avro | Self::Orc => Ok(false),
         }
     }
@@ -90,14 +90,21 @@ impl CsvOptions {
 }
 
 impl JsonOptions {
-    fn set(&mut self, key: &str, value: &str) -> bool {
+    fn set(&mut self, key: &str, value: &str) -> Result<bool> {
         match key.strip_prefix(Self::MAPPING) {
+            Some("") => return Err(wrong(key, value, "the name of a column behind its dot")),
             Some(column) if value.is_empty() => _ = self.keys.remove(&column.to_lowercase()),
             Some(column) => _ = self.keys.insert(column.to_lowercase(), value.to_owned()),
-            None if key == Self::DOTS => self.dots = value.eq_ignore_ascii_case("true"),
-            None => return false,
+            None if key == Self::DOTS => {
+                self.dots = match value.to_ascii_lowercase().as_str() {
+                    "true" => true,
+                    "false" | "" => false,
+                    _ => return Err(wrong(key, value, "`true` or `false`")),
+                }
+            }
+            None => return Ok(false),
         }
-        true
+        Ok(true)
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
@@ -174,6 +181,10 @@ mod tests {
             assert_eq!(format.set(key, value).unwrap_err().code, Code::NotSupported, "{key}");
         }
         assert_eq!(format, Format::Csv(CsvOptions::default()));
+        let mut format = Format::Json(JsonOptions::default());
+        for (key, value) in [("dots.in.keys", "maybe"), ("mapping.", "x")] {
+            assert_eq!(format.set(key, value).unwrap_err().code, Code::NotSupported, "{key}");
+        }
     }
 
     #[test]
