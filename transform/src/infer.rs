@@ -40,7 +40,7 @@ pub(crate) enum Seen {
 pub(crate) struct Schema {
     /// Names and types; each name once.
     pub columns: Vec<(String, Seen)>,
-    /// How the object writes those whose names have capitals.
+    /// How the object writes them at first, letter case apart.
     pub spelled: BTreeMap<String, String>,
     /// Whether the object has any row.
     pub has_rows: bool,
@@ -49,9 +49,9 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Remembers how the object writes a column's name, if it is that name in another letter case.
+    /// Remembers how the object writes a column's name at first, if it is that name in some letter case.
     fn spell(&mut self, name: &str, written: &str) {
-        if name != written && name == written.to_lowercase() {
+        if name == written.to_lowercase() {
             self.spelled.entry(name.to_owned()).or_insert_with(|| written.to_owned());
         }
     }

@@ -18,7 +18,7 @@ use crate::table::{Column, TableName};
 pub(super) struct ObjectSchema<'a> {
     pub(super) sample: &'a Sample,
     pub(super) columns: Vec<(String, Seen)>,
-    /// How it writes those whose names have capitals.
+    /// How it writes their names.
     pub(super) spelled: BTreeMap<String, String>,
     pub(super) has_rows: bool,
 }
@@ -173,7 +173,9 @@ pub(super) fn schemas<'a>(
 pub(super) fn spelled(schemas: &[ObjectSchema<'_>]) -> Vec<String> {
     let mut known = BTreeSet::new();
     let names = schemas.iter().flat_map(|schema| schema.columns.iter().map(|(name, _)| (name, &schema.spelled)));
-    names.filter(|(name, _)| known.insert(*name)).filter_map(|(name, spelled)| spelled.get(name).cloned()).collect()
+    let first = names.filter(|(name, _)| known.insert(*name));
+    let written = first.filter_map(|(name, spelled)| spelled.get(name).filter(|written| *written != name));
+    written.cloned().collect()
 }
 
 /// The columns of all objects, in order of their first appearance.

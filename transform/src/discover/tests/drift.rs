@@ -64,7 +64,8 @@ async fn a_name_in_another_letter_case_is_told_and_read() {
     let (_, change) = after(Some("fail"), b"ID,amount,day\n2,3,2026-11-23\n").await;
     assert!(change.findings.is_empty(), "nothing is lost by it");
 
-    let place = Place::with(&[("raw/t/a.jsonl", b"{\"orderId\":1,\"note\":\"x\"}\n")]).await;
+    let first = b"{\"orderId\":1,\"note\":\"x\"}\n{\"ORDERID\":1,\"Note\":\"x\"}\n";
+    let place = Place::with(&[("raw/t/a.jsonl", first)]).await;
     place.discover_one().await;
     assert_eq!(place.table("raw.t").await.parameters["unglue.spelled"], "orderId");
     let arrive = async |object: &[u8]| {
