@@ -137,6 +137,19 @@ impl Default for CsvOptions {
 }
 
 impl CsvOptions {
+    /// Parameters that are called alike in all SerDes: how many lines at the start of an object are no rows, what stands for NULL, and
+    /// the characters' encoding.
+    pub const HEADER_LINES: &'static str = "skip.header.line.count";
+    /// See [`CsvOptions::HEADER_LINES`].
+    pub const NULL: &'static str = "serialization.null.format";
+    /// See [`CsvOptions::HEADER_LINES`].
+    pub const ENCODING: &'static str = "serialization.encoding";
+    /// Parameters of unglue's own, which other engines pass over: what begins a line that is no row; and `position` where the fields
+    /// are the table's columns in their order although there is a header.
+    pub const COMMENT: &'static str = "unglue.comment";
+    /// See [`CsvOptions::COMMENT`].
+    pub const COLUMNS: &'static str = "unglue.columns";
+
     /// Whether the last line of the header names the columns of its object.
     pub fn has_names(&self) -> bool {
         self.header_lines > 0 && !self.by_position

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_glue::types::{SerDeInfo, StorageDescriptor};
 use transform::{Column, CsvOptions, Format, HiveType, JsonOptions};
 
-/// How many lines at the start of an object are no rows. The last of them names the columns, by which the engine goes.
-pub(super) const HEADER_LINES: &str = "skip.header.line.count";
+/// Where the definition of a table has its header.
+pub(super) const HEADER_LINES: &str = CsvOptions::HEADER_LINES;
 
 const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
 const OLD_PARQUET: &str = "parquet.hive.serde.ParquetHiveSerDe";
@@ -35,17 +35,16 @@ const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
 const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
 
 /// Parameters of Hive's text SerDes.
-const NULL: &str = "serialization.null.format";
-const ENCODING: &str = "serialization.encoding";
+const NULL: &str = CsvOptions::NULL;
+const ENCODING: &str = CsvOptions::ENCODING;
 const ESCAPE: &str = "escape.delim";
 
 /// Parameter of Hive's ORC SerDe.
 const BY_PLACE: &str = "orc.column.index.access";
 
-/// Parameters of unglue's own, which other engines pass over: what begins a line that is no row; and `position` where the fields are
-/// the table's columns in their order although there is a header.
-const COMMENT: &str = "unglue.comment";
-const COLUMNS: &str = "unglue.columns";
+/// Parameters of unglue's own.
+const COMMENT: &str = CsvOptions::COMMENT;
+const COLUMNS: &str = CsvOptions::COLUMNS;
 
 /// What stands for NULL in text, unless it is declared.
 const HIVE_NULL: &str = "\\N";

@@ -4,15 +4,10 @@ use super::{CsvOptions, Format, JsonOptions};
 use crate::code::Code;
 use crate::error::{Error, Result};
 
-/// Parameters of CSV. The first two of each name are the same thing in two SerDes.
+/// The same thing in two SerDes.
 const DELIMITER: [&str; 2] = ["field.delim", "separatorChar"];
 const ESCAPE: [&str; 2] = ["escapeChar", "escape.delim"];
 const QUOTE: &str = "quoteChar";
-const COMMENT: &str = "unglue.comment";
-const NULL: &str = "serialization.null.format";
-const ENCODING: &str = "serialization.encoding";
-const HEADER_LINES: &str = "skip.header.line.count";
-const COLUMNS: &str = "unglue.columns";
 
 /// The word for no quotes at all.
 const NO_QUOTE: &str = "none";
@@ -52,14 +47,14 @@ impl CsvOptions {
             match key {
                 QUOTE if value == NO_QUOTE => self.quote = None,
                 QUOTE => self.quote = symbol(key, value, usual.quote)?,
-                COMMENT => self.comment = symbol(key, value, None)?,
-                NULL => self.null = text(),
-                ENCODING => self.encoding = text(),
-                HEADER_LINES if value.is_empty() => self.header_lines = usual.header_lines,
-                HEADER_LINES => {
+                Self::COMMENT => self.comment = symbol(key, value, None)?,
+                Self::NULL => self.null = text(),
+                Self::ENCODING => self.encoding = text(),
+                Self::HEADER_LINES if value.is_empty() => self.header_lines = usual.header_lines,
+                Self::HEADER_LINES => {
                     self.header_lines = value.parse().map_err(|_| wrong(key, value, "a number of lines"))?;
                 }
-                COLUMNS => {
+                Self::COLUMNS => {
                     self.by_position = match value {
                         "position" => true,
                         "name" | "" => false,
@@ -79,11 +74,11 @@ impl CsvOptions {
             (DELIMITER[0], (self.delimiter != usual.delimiter).then(|| shown(self.delimiter))),
             (QUOTE, (self.quote != usual.quote).then_some(quote)),
             (ESCAPE[0], self.escape.map(shown)),
-            (COMMENT, self.comment.map(shown)),
-            (NULL, self.null.clone()),
-            (ENCODING, self.encoding.clone()),
-            (HEADER_LINES, (self.header_lines != usual.header_lines).then(|| self.header_lines.to_string())),
-            (COLUMNS, self.by_position.then(|| "position".to_owned())),
+            (Self::COMMENT, self.comment.map(shown)),
+            (Self::NULL, self.null.clone()),
+            (Self::ENCODING, self.encoding.clone()),
+            (Self::HEADER_LINES, (self.header_lines != usual.header_lines).then(|| self.header_lines.to_string())),
+            (Self::COLUMNS, self.by_position.then(|| "position".to_owned())),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
