@@ -123,7 +123,7 @@ impl Publisher<'_> {
         if let Some(announce) = self.announce {
             announce(commit.receipt.clone()).await?;
         }
-        self.end(run_id, done).await
+        self.ledger.put_done(run_id, done).await
     }
 
     /// Gives a committed run up in favour of a successor, which does its work anew.
@@ -154,16 +154,11 @@ impl Publisher<'_> {
             .try_collect::<()>()
             .await?;
         let Some(intent) = self.ledger.intent(run_id).await? else {
-            return self.end(run_id, Done::Superseded { successor: None }).await;
+            return self.ledger.put_done(run_id, Done::Superseded { successor: None }).await;
         };
         let next = intent.successor();
         self.ledger.put_intent(&next).await?;
-        self.end(run_id, Done::Superseded { successor: Some(next.run_id) }).await
-    }
-
-    /// Records the end of a run; another worker may have been faster.
-    async fn end(&self, run_id: &str, done: Done) -> Result<Done> {
-        self.ledger.put_done(run_id, done).await
+        self.ledger.put_done(run_id, Done::Superseded { successor: Some(next.run_id) }).await
     }
 }
 

@@ -172,12 +172,9 @@ fn text(parameters: &Lookup<'_>) -> Result<CsvOptions, String> {
 
 fn symbol(parameters: &Lookup<'_>, key: &str) -> Result<Option<char>, String> {
     let Some(text) = parameters.get(key) else { return Ok(None) };
-    let mut symbols = text.chars();
-    match (symbols.next(), symbols.next()) {
-        (Some(symbol), None) => Ok(Some(symbol)),
-        // As people write a tab into templates.
-        (Some('\\'), Some('t')) if text == "\\t" => Ok(Some('\t')),
-        _ => Err(format!("its parameter `{key}` is `{}`, which is not one character", text.escape_default())),
+    match CsvOptions::symbol(text) {
+        None => Err(format!("its parameter `{key}` is `{}`, which is not one character", text.escape_default())),
+        symbol => Ok(symbol),
     }
 }
 

@@ -202,25 +202,12 @@ fn in_order(table: &Table, schema: &ObjectSchema<'_>, changes: &mut Vec<ColumnCh
     if !has_order || schema.columns.is_empty() {
         return;
     }
-    let mut tell = |column: &Column, kind| {
-        if !changes.iter().any(|change| change.column == column.name && change.kind == kind) {
-            changes.push(ColumnChange {
-                column: column.name.clone(),
-                kind,
-                old: Some(column.hive_type.clone()),
-                new: None,
-                sample: None,
-                object: schema.sample.url.clone(),
-                applied: false,
-            });
-        }
-    };
     let place = |column: &Column| schema.columns.iter().position(|(name, _)| *name == column.name);
     let mut furthest = None;
     for column in table.columns.iter().filter(|column| column.name != RESCUED) {
         match place(column) {
-            None => tell(column, ColumnChangeKind::Missing),
-            place if place < furthest => tell(column, ColumnChangeKind::Reordered),
+            None => tell(column, ColumnChangeKind::Missing, None, schema, changes),
+            place if place < furthest => tell(column, ColumnChangeKind::Reordered, None, schema, changes),
             place => furthest = place,
         }
     }
@@ -234,24 +221,35 @@ fn recased(table: &Table, schema: &ObjectSchema<'_>, changes: &mut Vec<ColumnCha
     let spelled = remembered(table, SPELLED);
     for column in &table.columns {
         let name = &column.name;
-        if !schema.columns.iter().any(|(seen, _)| seen == name) {
-            continue;
-        }
+        // A key that a mapping names, or a field without a header, says nothing of it.
+        let Some(now) = schema.spelled.get(name) else { continue };
         let before = spelled.iter().find(|spelled| spelled.to_lowercase() == *name).unwrap_or(name);
-        let now = schema.spelled.get(name).unwrap_or(name);
-        let kind = ColumnChangeKind::Recased;
-        if now != before && !changes.iter().any(|change| change.column == *name && change.kind == kind) {
-            changes.push(ColumnChange {
-                column: name.clone(),
-                kind,
-                old: Some(column.hive_type.clone()),
-                new: None,
-                sample: Some(now.clone()),
-                object: schema.sample.url.clone(),
-                applied: false,
-            });
+        if now != before {
+            tell(column, ColumnChangeKind::Recased, Some(now.clone()), schema, changes);
         }
     }
+}
+
+/// Adds a difference that changes nothing, once for each column.
+fn tell(
+    column: &Column,
+    kind: ColumnChangeKind,
+    sample: Option<String>,
+    schema: &ObjectSchema<'_>,
+    changes: &mut Vec<ColumnChange>,
+) {
+    if changes.iter().any(|change| change.column == column.name && change.kind == kind) {
+        return;
+    }
+    changes.push(ColumnChange {
+        column: column.name.clone(),
+        kind,
+        old: Some(column.hive_type.clone()),
+        new: None,
+        sample,
+        object: schema.sample.url.clone(),
+        applied: false,
+    });
 }
 
 /// How objects differ from a column, whose type may become wider.

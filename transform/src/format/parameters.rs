@@ -36,6 +36,15 @@ impl Format {
 }
 
 impl CsvOptions {
+    /// The one character that a parameter holds; a tab may be written as people write it into templates.
+    pub fn symbol(value: &str) -> Option<char> {
+        let mut symbols = value.chars();
+        match (symbols.next(), symbols.next()) {
+            (one, None) => one,
+            _ => (value == "\\t").then_some('\t'),
+        }
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<bool> {
         let usual = Self::default();
         let text = || (!value.is_empty()).then(|| value.to_owned());
@@ -108,14 +117,11 @@ impl JsonOptions {
     }
 }
 
-/// A value of one character; a tab may be written as in templates.
 fn symbol(key: &str, value: &str, usual: Option<char>) -> Result<Option<char>> {
-    let mut symbols = value.chars();
-    match (symbols.next(), symbols.next()) {
-        (None, _) => Ok(usual),
-        _ if value == "\\t" => Ok(Some('\t')),
-        (one, None) => Ok(one),
-        _ => Err(wrong(key, value, "one character")),
+    match CsvOptions::symbol(value) {
+        _ if value.is_empty() => Ok(usual),
+        None => Err(wrong(key, value, "one character")),
+        one => Ok(one),
     }
 }
 

@@ -19,7 +19,6 @@ use crate::codec::{Codec, MAGIC};
 use crate::error::Result;
 use crate::format::{CsvOptions, Format};
 use crate::store::storage;
-use crate::table::Table;
 
 /// Bytes of a local file that are read at a time.
 const FILE_CHUNK: usize = 256 << 10;
@@ -35,22 +34,22 @@ pub(super) struct Text {
     pub(super) cut: Cut,
 }
 
-/// Opens an object of a table of CSV or JSON. Where its records are to be read one by one, each as it is `written`, JSON keeps its keys:
-/// a broken record would else matter to those behind it.
+/// Opens an object of a table of CSV or JSON, of which `keys` have the table's names then. Without them JSON stays as it is written, for
+/// whoever reads its records one by one: a broken one would else matter to those behind it.
 ///
 /// # Errors
 /// What the storage did not do; [`Code::BadObject`](crate::Code::BadObject) for content that is no text.
 pub(super) async fn open(
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
-    table: &Table,
-    written: bool,
+    format: &Format,
+    keys: Option<&Arc<Keys>>,
 ) -> Result<Text> {
     let object = meta.location.to_string();
     let (mut start, mut text) = peek(decompressed(store, meta).await?, START).await?;
     let in_object = |error: crate::Error| error.in_object(&object, None);
     encoding::check_text(&start).map_err(in_object)?;
-    let declared = match &table.format {
+    let declared = match format {
         Format::Csv(options) => options.encoding.as_deref(),
         _ => None,
     };
@@ -63,16 +62,16 @@ pub(super) async fn open(
             .map(|(piece, bytes)| Ok(if piece == 0 { bytes?.slice(encoding::MARK.len()..) } else { bytes? }))
             .boxed();
     }
-    Ok(match &table.format {
+    Ok(match format {
         Format::Csv(options) => Text { bytes: csv(text, options)?, cut: cut(options)? },
         _ => {
             let layout = Layout::of(&start);
             let mut elements = Elements::new(layout);
-            if written {
+            let Some(keys) = keys else {
                 let bytes = text.map_ok(move |bytes| elements.mark(bytes)).boxed();
                 return Ok(Text { bytes, cut: layout.cut() });
-            }
-            let mut renamer = Renamer::new(Arc::new(Keys::of(table)));
+            };
+            let mut renamer = Renamer::new(Arc::clone(keys));
             let renamed = ended(text).map_ok(move |piece| match piece {
                 Some(bytes) => renamer.rename(elements.mark(bytes)),
                 None => renamer.finish(),

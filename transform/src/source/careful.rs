@@ -12,7 +12,6 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::bytes::{Text, open};
 use super::decoder::{RecordDecoder, UNCLOSED};
 use super::heading::{Head, Heading, csv_fields, cut};
-use super::keys::Keys;
 use super::reader::ObjectReader;
 use super::records::Splitter;
 use super::rejects::Rejected;
@@ -51,8 +50,6 @@ pub(super) struct Careful {
     text: Text,
     pending: Bytes,
     splitter: Splitter,
-    /// For JSON.
-    keys: Option<Arc<Keys>>,
     /// Lines of a header that were taken, and the names of the fields once they are known; for CSV.
     lines: u32,
     names: Option<Vec<String>>,
@@ -104,11 +101,10 @@ impl Careful {
         store: &Arc<dyn ObjectStore>,
         meta: &ObjectMeta,
     ) -> Result<Self> {
-        let text = open(store, meta, &reader.table, true).await?;
+        let text = open(store, meta, &reader.table.format, None).await?;
         let splitter = Splitter::new(text.cut);
-        let keys = matches!(reader.table.format, Format::Json(_)).then(|| Arc::new(Keys::of(&reader.table)));
         let object = meta.location.to_string();
-        Ok(Self { reader, text, pending: Bytes::new(), splitter, keys, lines: 0, names: None, object })
+        Ok(Self { reader, text, pending: Bytes::new(), splitter, lines: 0, names: None, object })
     }
 
     /// The next records, some of them at once; `None` at the end of the object.
@@ -137,7 +133,8 @@ impl Careful {
             };
             if self.is_row(&record)? {
                 bytes += record.len();
-                let text = self.keys.as_ref().map(|keys| keys.renamed(&record)).filter(|text| *text != record);
+                let is_json = matches!(self.reader.table.format, Format::Json(_));
+                let text = is_json.then(|| self.reader.keys.renamed(&record)).filter(|text| *text != record);
                 records.push(match text {
                     Some(text) => Record { line, text, written: Some(record) },
                     None => Record { line, text: record, written: None },

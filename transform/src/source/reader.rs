@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
+use super::keys::Keys;
 use super::rejects::Rejects;
 use crate::schema_change::{RESCUED, SchemaChange};
 use crate::table::Table;
@@ -12,6 +13,8 @@ use crate::table::Table;
 #[derive(Debug)]
 pub(super) struct ObjectReader {
     pub(super) table: Arc<Table>,
+    /// What the keys of its JSON are called.
+    pub(super) keys: Arc<Keys>,
     pub(super) wanted: SchemaRef,
     pub(super) batch_size: usize,
     /// Where records go that cannot be read; without it they are errors.
@@ -23,6 +26,7 @@ impl ObjectReader {
     pub(super) fn wanting(&self, columns: Vec<Field>) -> Self {
         Self {
             table: Arc::clone(&self.table),
+            keys: Arc::clone(&self.keys),
             wanted: Arc::new(Schema::new(columns)),
             rejects: self.rejects.clone(),
             ..*self

@@ -16,6 +16,7 @@ use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 
+use super::keys::Keys;
 use super::reader::ObjectReader;
 use super::rejects::Rejects;
 use super::{avro, orc, parquet, to_datafusion};
@@ -50,6 +51,7 @@ impl FileSource for ObjectSource {
         let wanted = Arc::new(self.schema.file_schema().project(&self.projection.file_indices)?);
         let reader = ObjectReader {
             table: Arc::clone(&self.table),
+            keys: Arc::new(Keys::of(&self.table)),
             wanted,
             batch_size: self.batch_size,
             rejects: self.rejects.clone(),

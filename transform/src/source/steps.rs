@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::keys::Keys;
 use super::reader::ObjectReader;
 use crate::error::Result;
 use crate::store::storage;
@@ -19,7 +20,8 @@ use crate::table::Table;
 pub async fn read_text(store: Arc<dyn ObjectStore>, object: &Path, table: Arc<Table>) -> Result<usize> {
     let meta = store.head(object).await.map_err(|error| storage(object.as_ref(), error))?;
     let wanted = Arc::new(Schema::new(super::fields(&table.columns)));
-    let reader = Arc::new(ObjectReader { table, wanted, batch_size: 8192, rejects: None });
+    let keys = Arc::new(Keys::of(&table));
+    let reader = Arc::new(ObjectReader { table, keys, wanted, batch_size: 8192, rejects: None });
     let batches = reader.read_text(store, meta).await?;
     batches.try_fold(0, |rows, batch| async move { Ok(rows + batch.num_rows()) }).await
 }

@@ -47,7 +47,7 @@ impl ObjectReader {
         if self.rejects.is_some() {
             return careful::read(self, &store, meta).await;
         }
-        let mut text = open(&store, &meta, &self.table, false).await?;
+        let mut text = open(&store, &meta, &self.table.format, Some(&self.keys)).await?;
         let (decoder, pending) = match &self.table.format {
             Format::Csv(options) => {
                 let in_header = |error: Error| error.within(&meta.location, Some(1));

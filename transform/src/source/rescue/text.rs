@@ -46,6 +46,7 @@ pub(in crate::source) async fn read(
     let all = Arc::new(ObjectReader {
         wanted: Arc::new(Schema::new(crate::source::fields(&columns))),
         table: Arc::new(Table { columns, ..reader.table.as_ref().clone() }),
+        keys: Arc::clone(&reader.keys),
         batch_size: reader.batch_size,
         rejects: reader.rejects.clone(),
     });
