@@ -1,9 +1,11 @@
 //! The first function: objects arrive, the catalog learns of them, the bus is told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use tokio::sync::OnceCell;
 use transform::{
     ArrivedIn, Code, DataRoot, Engine, Error, NewObject, Project, Result, TableChange, TableName, storage,
 };
@@ -15,6 +17,7 @@ use crate::crawler::Crawler;
 use crate::event::own::Arrival;
 use crate::event::{Change, Found, Message, ObjectEvent, expected, newest, parse};
 use crate::queue::{Fate, Item, is_permanent, worse};
+use crate::wiring::ProjectSource;
 
 /// A place where objects arrive, with the engine that looks at it.
 #[derive(Clone)]
@@ -48,7 +51,8 @@ struct Arrived {
 
 impl CatalogHandler {
     /// Brings the catalog up to date with the objects of a batch, and says so on the bus.
-    pub async fn handle(&self, project: &Project, items: Vec<Item>) -> Vec<(Item, Fate)> {
+    /// The project is asked for where the catalog does not say whose a table is.
+    pub async fn handle(&self, source: &ProjectSource, items: Vec<Item>) -> Vec<(Item, Fate)> {
         let mut fates: Vec<Fate> = items.iter().map(|_| Ok(())).collect();
         let mut told: Vec<(usize, ObjectEvent)> = Vec::new();
         for (index, item) in items.iter().enumerate() {
@@ -71,7 +75,9 @@ impl CatalogHandler {
                 Err(error) => items.iter().for_each(|item| worsen(&mut fates[*item], Err(error.copy()))),
             }
         }
-        for (item, fate) in self.update(project, arrived).await {
+        let project = OnceCell::new();
+        let project = async || project.get_or_try_init(|| source.current()).await.cloned();
+        for (item, fate) in self.update(&project, arrived).await {
             worsen(&mut fates[item], fate);
         }
         items.into_iter().zip(fates).collect()
@@ -149,7 +155,11 @@ impl CatalogHandler {
         Ok(chosen.collect())
     }
 
-    async fn update(&self, project: &Project, arrived: Vec<Arrived>) -> Vec<(usize, Fate)> {
+    async fn update(
+        &self,
+        project: &impl AsyncFn() -> Result<Arc<Project>>,
+        arrived: Vec<Arrived>,
+    ) -> Vec<(usize, Fate)> {
         let mut tables: BTreeMap<(usize, Option<TableName>), Vec<Arrived>> = BTreeMap::new();
         for object in arrived {
             tables.entry((object.landing, object.place.clone())).or_default().push(object);
@@ -171,7 +181,7 @@ impl CatalogHandler {
 
     async fn update_tables(
         &self,
-        project: &Project,
+        project: &impl AsyncFn() -> Result<Arc<Project>>,
         engine: &Engine,
         place: Option<&TableName>,
         objects: Vec<Arrived>,

@@ -40,11 +40,7 @@ impl CatalogFunction {
     /// # Errors
     /// That of a single message.
     pub async fn call(&self, event: Value, _stamp: Stamp, _deadline: Instant) -> Result<Value> {
-        answer(&self.queue, event, async |items| match self.project.current().await {
-            Ok(project) => Box::pin(self.handler.handle(&project, items)).await,
-            Err(error) => all_failed(items, &error),
-        })
-        .await
+        answer(&self.queue, event, async |items| Box::pin(self.handler.handle(&self.project, items)).await).await
     }
 }
 

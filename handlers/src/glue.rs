@@ -19,7 +19,9 @@ use aws_sdk_glue::Client;
 use aws_sdk_glue::types::{self, DatabaseAttributes, TableAttributes};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{Mutex, OnceCell};
-use transform::{Catalog, Code, Error, Partition, PartitionChange, PartitionFilter, Result, Table, TableName};
+use transform::{
+    Catalog, Code, Error, Partition, PartitionChange, PartitionFilter, RegisteredPartition, Result, Table, TableName,
+};
 
 use failure::{CHANGED, EXISTS, NOT_FOUND, failed, says};
 
@@ -259,22 +261,26 @@ impl Catalog for GlueCatalog {
 
     async fn partitions_with(
         &self,
-        name: &TableName,
+        table: &Table,
         values: &BTreeSet<Vec<Option<String>>>,
-    ) -> Result<Vec<Partition>> {
-        let present = match self.present(name, values.iter()).await {
+    ) -> Result<Vec<RegisteredPartition>> {
+        let present = match self.present(&table.name, values.iter()).await {
             Err(error) if error.code == Code::NotFound => return Ok(Vec::new()),
             present => present?,
         };
-        present.values().map(|present| convert::partition(name, present)).collect()
+        let registered = |present| {
+            let is_outdated = !convert::has_columns_of(table, present);
+            Ok(RegisteredPartition { partition: convert::partition(&table.name, present)?, is_outdated })
+        };
+        present.values().map(registered).collect()
     }
 
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
         self.put_all(name, partitions).await
     }
 
-    async fn inherit(&self, name: &TableName) -> Result<()> {
-        self.inherit_all(name).await
+    async fn inherit(&self, name: &TableName, of: Option<&BTreeSet<Vec<Option<String>>>>) -> Result<()> {
+        self.inherit_columns(name, of).await
     }
 
     async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {

@@ -283,8 +283,15 @@ def main() -> None:
             took, asked = bench.handle(bench.upload(f"raw/orders/{number}.csv"))
             times.append(took)
         print(f"catalog, warm, one object of {bench.size} bytes: {shown(times)}; {requests(asked)}")
+        for kind, folder in [("known", "day=1"), ("new", "day={}")]:
+            bench.handle(bench.upload("raw/by_day/day=1/0.csv"))
+            taken = []
+            for number in range(1, arguments.events + 1):
+                took, asked = bench.handle(bench.upload(f"raw/by_day/{folder.format(1 + number)}/{number}.csv"))
+                taken.append(took)
+            print(f"catalog, warm, in a {kind} partition: {shown(taken)}; {requests(asked)}")
         print(f"four requests by themselves: {shown(floor(bench, arguments.events))}")
-        updates = bench.told("Catalog Updated")
+        updates = [update for update in bench.told("Catalog Updated") if "raw.orders" in json.dumps(update)]
         first, asked = bench.started(arguments.transform, updates[0])
         print(f"transform, first event of the process and of its table: {first:.0f} ms from the start of the process; {requests(asked)}")
         times = []

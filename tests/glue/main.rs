@@ -120,6 +120,15 @@ async fn new_tables_go_where_their_database_says() {
     assert_eq!(glue.calls("GetDatabase"), 5, "once for each database that was asked for");
 }
 
+/// A bucket `lake` in memory, and an engine over it.
+fn lake(glue: &Glue) -> (Arc<InMemory>, Engine) {
+    let store = Arc::new(InMemory::new());
+    let bucket = Bucket { base: "s3://lake/".into(), store: store.clone(), multipart: Some(store.clone()) };
+    let root = DataRoot::new(bucket, object_store::path::Path::default());
+    let limits = Limits { memory: 256 << 20, cores: 1, temp: std::env::temp_dir() };
+    (store, Engine::new(root, Arc::new(glue.catalog()), limits))
+}
+
 /// Athena refuses a partition of text whose types are not its table's.
 #[tokio::test]
 async fn partitions_inherit_the_columns_of_their_table() {
@@ -130,32 +139,69 @@ async fn partitions_inherit_the_columns_of_their_table() {
     let before = catalog.partitions(&table.name).await.unwrap();
     let columns = vec![Column { hive_type: HiveType::Double, ..table.columns[0].clone() }];
     let table = catalog.put_table(&Table { columns, ..table }).await.unwrap();
-    catalog.inherit(&table.name).await.unwrap();
+    catalog.inherit(&table.name, None).await.unwrap();
     assert_eq!(glue.calls("BatchUpdatePartition"), 2, "120 partitions, 100 at a time");
     let request = glue.client.get_partition().database_name("shop").table_name("orders").partition_values("r119");
     let partition = request.send().await.unwrap().partition.unwrap();
     let columns = partition.storage_descriptor.unwrap().columns.unwrap();
     assert_eq!(columns[0].r#type.as_deref(), Some("double"));
     assert_eq!(catalog.partitions(&table.name).await.unwrap(), before, "they are where they were");
-    catalog.inherit(&table.name).await.unwrap();
+    catalog.inherit(&table.name, None).await.unwrap();
     assert_eq!(glue.calls("BatchUpdatePartition"), 2, "nothing is left to do");
     assert_eq!(catalog.definitions().await.unwrap(), [table], "all tables in few requests");
-    catalog.inherit(&name("absent")).await.unwrap();
+    catalog.inherit(&name("absent"), None).await.unwrap();
+}
+
+/// Athena finds nothing in a column that a partition lacks: the partitions in which objects arrive have the columns of their table.
+#[tokio::test]
+async fn a_partition_gets_the_columns_that_its_table_got() {
+    let Some(glue) = glue().await else { return };
+    let (store, engine) = lake(&glue);
+    let arrive = async |object: &str, text: &'static str| {
+        store.put(&object_store::path::Path::from(object), text.into()).await.unwrap();
+        let objects = [NewObject { url: format!("s3://lake/{object}"), bytes: text.len() as u64 }];
+        let project = async || Ok(Arc::new(Project::parse(Vec::new()).0));
+        engine.discover_arrived(project, Some(&name("t")), &objects).await.unwrap().pop().unwrap().change
+    };
+    let columns = async |n: &str| {
+        let request = glue.client.get_partition().database_name("shop").table_name("t").partition_values(n);
+        let partition = request.send().await.unwrap().partition.unwrap();
+        let columns = partition.storage_descriptor.unwrap().columns.unwrap();
+        columns.into_iter().map(|column| format!("{} {}", column.name, column.r#type.unwrap())).collect::<Vec<_>>()
+    };
+    let (two, three) = (["id bigint", "note string"], ["id bigint", "note string", "extra bigint"]);
+    arrive("shop/t/n=0/1.csv", "id,note\n1,x\n").await.unwrap();
+    arrive("shop/t/n=1/1.csv", "id,note\n1,x\n").await.unwrap();
+    assert_eq!(
+        (columns("0").await, columns("1").await),
+        (two.map(str::to_owned).to_vec(), two.map(str::to_owned).to_vec())
+    );
+
+    let change = arrive("shop/t/n=0/2.csv", "id,note,extra\n1,x,7\n").await.unwrap();
+    assert_eq!(change.columns_added.len(), 1);
+    assert_eq!(columns("0").await, three, "the object with the column lies here");
+    assert_eq!(columns("1").await, two, "no object has it here");
+    assert!(arrive("shop/t/n=1/2.csv", "id,note,extra\n1,x,7\n").await.unwrap().is_change());
+    assert_eq!(columns("1").await, three, "now one has");
+
+    let before = glue.calls("BatchUpdatePartition");
+    assert!(arrive("shop/t/n=1/3.csv", "id,note,extra\n1,x,7\n").await.is_none());
+    assert_eq!(glue.calls("BatchUpdatePartition"), before);
+    arrive("shop/t/n=0/4.csv", "id,note,extra\n1.5,x,7\n").await.unwrap();
+    for n in ["0", "1"] {
+        assert_eq!(columns(n).await[0], "id double", "Athena refuses a partition of other types");
+    }
 }
 
 /// Requests of the catalog step for ten objects in new partitions of a table. `UNGLUE_PARTITIONS` says how many the table has then.
 #[tokio::test]
 async fn an_arrival_costs_the_same_however_many_partitions_there_are() {
     let Some(glue) = glue().await else { return };
-    let store = Arc::new(InMemory::new());
+    let (store, engine) = lake(&glue);
     let put = async |object: &str| {
         store.put(&object_store::path::Path::from(object), "id,note\n1,x\n".into()).await.unwrap();
     };
     put("shop/t/n=0/1.csv").await;
-    let bucket = Bucket { base: "s3://lake/".into(), store: store.clone(), multipart: Some(store.clone()) };
-    let root = DataRoot::new(bucket, object_store::path::Path::default());
-    let limits = Limits { memory: 256 << 20, cores: 1, temp: std::env::temp_dir() };
-    let engine = Engine::new(root, Arc::new(glue.catalog()), limits);
     let (project, _) = Project::parse(Vec::new());
     engine.discover(&project).await.unwrap();
     let many = std::env::var("UNGLUE_PARTITIONS").ok().and_then(|many| many.parse().ok()).unwrap_or(2500);
@@ -186,7 +232,10 @@ async fn an_arrival_costs_the_same_however_many_partitions_there_are() {
             objects.push(NewObject { url: format!("s3://lake/{object}"), bytes: 12 });
         }
         let started = Instant::now();
-        let arrived = engine.discover_arrived(&project, Some(&name("t")), &objects).await.unwrap();
+        let arrived = engine
+            .discover_arrived(async || unreachable!("the catalog knows the table"), Some(&name("t")), &objects)
+            .await
+            .unwrap();
         eprintln!("ten partitions more, of a table with {more}: {} ms", started.elapsed().as_millis());
         assert_eq!(arrived[0].change.as_ref().unwrap().partitions_added.len(), 10);
         let after = count();

@@ -17,6 +17,15 @@ use crate::table::{Partition, PartitionChange, Table, TableName};
 pub use embedded::EmbeddedCatalog;
 pub use filter::{PartitionCondition, PartitionFilter, PartitionTest};
 
+/// A partition that a catalog has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredPartition {
+    /// The partition.
+    pub partition: Partition,
+    /// Whether the catalog has columns for it that are not its table's.
+    pub is_outdated: bool,
+}
+
 /// Where tables and partitions are recorded.
 ///
 /// Every method that writes is idempotent: putting the same thing twice is one thing. Absence is not an error.
@@ -67,11 +76,12 @@ pub trait Catalog: Debug + Send + Sync {
     /// The partitions of a table that have one of these values, sorted by them; empty for an unknown table.
     async fn partitions_with(
         &self,
-        name: &TableName,
+        table: &Table,
         values: &BTreeSet<Vec<Option<String>>>,
-    ) -> Result<Vec<Partition>> {
-        let all = self.partitions(name).await?;
-        Ok(all.into_iter().filter(|partition| values.contains(&partition.values)).collect())
+    ) -> Result<Vec<RegisteredPartition>> {
+        let all = self.partitions(&table.name).await?.into_iter();
+        let wanted = all.filter(|partition| values.contains(&partition.values));
+        Ok(wanted.map(|partition| RegisteredPartition { partition, is_outdated: false }).collect())
     }
 
     /// Adds partitions, or replaces those with the same values. Each partition changes at once.
@@ -80,9 +90,9 @@ pub trait Catalog: Debug + Send + Sync {
     /// [`Code::NotFound`] if the table does not exist.
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()>;
 
-    /// Gives the partitions of a table its columns, in catalogs that keep columns for each partition. Some readers refuse a
-    /// partition whose types are not its table's.
-    async fn inherit(&self, _name: &TableName) -> Result<()> {
+    /// Gives all partitions of a table, or those with these values, its columns, in catalogs that keep columns for each partition.
+    /// Some readers refuse a partition whose types are not its table's, and find nothing in columns that it lacks.
+    async fn inherit(&self, _name: &TableName, _of: Option<&BTreeSet<Vec<Option<String>>>>) -> Result<()> {
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 mod columns;
 mod drift;
+mod examine;
 mod folders;
 mod format;
 mod literal;
@@ -14,19 +15,18 @@ mod survey;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
 
 use crate::base::with_slash;
 use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::ledger::Ledger;
-use crate::projection;
 use crate::registration::OWNER;
 use crate::store::DataRoot;
 use crate::table::{Column, Partition, Table, TableName};
 
 pub use drift::{ColumnChange, ColumnChangeKind};
-use drift::{MADE_BY, SPELLED, UNDECIDED};
+use examine::examine;
 
 /// Tables examined at a time.
 const TABLES_AT_ONCE: usize = 4;
@@ -63,6 +63,25 @@ pub(crate) struct Produced {
     pub(crate) names: BTreeSet<TableName>,
     /// URLs of their folders, ending in `/`.
     pub(crate) locations: Vec<String>,
+    /// The same of tables that were made by transforms of other projects, or by files that are gone; read when it is asked for.
+    registered: OnceCell<Vec<String>>,
+}
+
+impl Produced {
+    pub(crate) fn new(names: BTreeSet<TableName>, locations: Vec<String>) -> Self {
+        Self { names, locations, registered: OnceCell::new() }
+    }
+
+    async fn registered(&self, catalog: &dyn Catalog) -> Result<&[String]> {
+        let read = async || Ok(owned_locations(&catalog.definitions().await?));
+        self.registered.get_or_try_init(read).await.map(Vec::as_slice)
+    }
+}
+
+/// The folders of the tables that transforms have made.
+fn owned_locations(registered: &[Table]) -> Vec<String> {
+    let owned = registered.iter().filter(|table| table.parameters.contains_key(OWNER));
+    owned.map(|table| with_slash(&table.location)).collect()
 }
 
 /// An object that has arrived.
@@ -99,6 +118,20 @@ pub struct TableChange {
     /// The partitions to put.
     #[serde(skip)]
     partitions: Vec<Partition>,
+    /// The partitions that are to get the table's columns.
+    #[serde(skip)]
+    outdated: Outdated,
+}
+
+/// Partitions in the catalog with columns that are not their table's.
+#[derive(Debug, Default)]
+enum Outdated {
+    #[default]
+    None,
+    /// Those of these values.
+    With(BTreeSet<Vec<Option<String>>>),
+    /// Whichever there are.
+    Any,
 }
 
 impl TableChange {
@@ -114,12 +147,18 @@ impl TableChange {
             findings: Vec::new(),
             definition: None,
             partitions: Vec::new(),
+            outdated: Outdated::None,
         }
+    }
+
+    fn add(&mut self, partitions: Vec<Partition>) {
+        self.partitions_added = partitions.iter().map(|partition| partition.values.clone()).collect();
+        self.partitions = partitions;
     }
 
     /// Whether the catalog changes, as against findings only.
     pub fn is_change(&self) -> bool {
-        self.definition.is_some() || !self.partitions.is_empty()
+        self.definition.is_some() || !self.partitions.is_empty() || !matches!(self.outdated, Outdated::None)
     }
 }
 
@@ -155,6 +194,8 @@ pub struct ArrivedIn {
 /// place in the data folder they lie. They are another table's if that one's location is where they lie; then of all such tables
 /// the one whose location goes on longest.
 ///
+/// What transforms write is asked for only where the catalog does not say whose a table is.
+///
 /// # Errors
 /// As [`discover`]; [`Code::MisplacedObject`] for an object that is in no table's place.
 pub(crate) async fn arrived(
@@ -162,10 +203,11 @@ pub(crate) async fn arrived(
     catalog: &dyn Catalog,
     place: Option<&TableName>,
     objects: &[NewObject],
-    produced: &Produced,
+    produced: impl AsyncFnOnce() -> Result<Produced>,
 ) -> Result<Vec<ArrivedIn>> {
     let mut tables: BTreeMap<TableName, Vec<NewObject>> = BTreeMap::new();
     let mut seen = None;
+    let (mut is_known, mut made) = (false, OnceCell::new());
     if let Some(place) = place {
         seen = match catalog.table(place).await {
             // What is wrong with it is told below.
@@ -175,6 +217,7 @@ pub(crate) async fn arrived(
     }
     match place {
         Some(place) if seen.as_ref().is_none_or(|table| is_at_home(root, place, table.as_ref(), objects)) => {
+            is_known = matches!(seen, Some(Some(_)));
             tables.insert(place.clone(), objects.to_vec());
         }
         _ => {
@@ -183,8 +226,11 @@ pub(crate) async fn arrived(
                 let table = owner(&registered, &object.url).or(place).ok_or_else(|| nowhere(&object.url))?;
                 tables.entry(table.clone()).or_default().push(object.clone());
             }
+            made = OnceCell::new_with(Some(owned_locations(&registered)));
         }
     }
+    let produced = if is_known { Produced::default() } else { produced().await? };
+    let produced = &Produced { registered: made, ..produced };
     let mut arrived = Vec::new();
     for (table, objects) in tables {
         let known = if place == Some(&table) { seen.take() } else { None };
@@ -240,11 +286,12 @@ pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, produced: &Prod
 /// [`Code::Conflict`] if the table was changed since; the catalog's own errors.
 pub(crate) async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result<()> {
     if let Some(definition) = &change.definition {
-        let table = catalog.put_table(definition).await?;
-        let has_other_types = change.columns_changed.iter().any(|column| column.applied && column.old.is_some());
-        if has_other_types && !table.partition_keys.is_empty() {
-            catalog.inherit(&table.name).await?;
-        }
+        catalog.put_table(definition).await?;
+    }
+    match &change.outdated {
+        Outdated::None => {}
+        Outdated::With(values) => catalog.inherit(&change.table, Some(values)).await?,
+        Outdated::Any => catalog.inherit(&change.table, None).await?,
     }
     if !change.partitions.is_empty() {
         catalog.put_partitions(&change.table, &change.partitions).await?;
@@ -270,176 +317,6 @@ async fn update(
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The change of one table; `None` if there is nothing to say about it. `known` is what the catalog has said of it a moment ago.
-async fn examine(
-    root: &DataRoot,
-    catalog: &dyn Catalog,
-    name: TableName,
-    produced: &Produced,
-    arrived: Option<&[NewObject]>,
-    known: Option<Option<Table>>,
-) -> Result<Option<TableChange>> {
-    let known = match known {
-        Some(known) => Ok(known),
-        None => catalog.table(&name).await,
-    };
-    let known = match known {
-        // Other tables go on. Who asked for some objects is told of each.
-        Err(error) if error.code == Code::UnsupportedTable => {
-            let of_each = |object: &NewObject| error.copy().in_object(&object.url, None);
-            let findings = arrived.map_or_else(|| vec![error.copy()], |objects| objects.iter().map(of_each).collect());
-            return Ok(Some(TableChange { findings, ..TableChange::new(name) }));
-        }
-        known => known?,
-    };
-    if known.as_ref().is_some_and(|table| table.parameters.contains_key(OWNER)) {
-        return Ok(None);
-    }
-    let elsewhere = known.as_ref().filter(|table| with_slash(&table.location) != root.table_location(&name));
-    if let Some(table) = elsewhere {
-        let Some(objects) = arrived else { return Ok(None) };
-        let is_in_it = |object: &&NewObject| object.url.starts_with(&with_slash(&table.location));
-        let findings: Vec<Error> =
-            objects.iter().filter(|object| !is_in_it(object)).map(|object| misplaced(table, object)).collect();
-        if !findings.is_empty() {
-            return Ok(Some(TableChange { findings, ..TableChange::new(name) }));
-        }
-    }
-    // Its SQL file was removed or renamed, and the catalog does not know it any more.
-    if known.is_none() && Ledger::new(root.clone(), &name).has_commits().await? {
-        return Ok(None);
-    }
-    let mut change = TableChange::new(name);
-    match plan(root, catalog, known, produced, arrived, &mut change).await {
-        Ok(()) => {}
-        // Whoever called can mend a table's objects, but must try again when the storage did not answer.
-        Err(error) if error.kind() == crate::code::Kind::Data => change.findings.push(error),
-        Err(error) => return Err(error),
-    }
-    // That columns are missing is told of what arrived, not of a table again and again.
-    let is_told = arrived.is_some() && !change.columns_changed.is_empty();
-    Ok((change.is_change() || !change.findings.is_empty() || is_told).then_some(change))
-}
-
-async fn plan(
-    root: &DataRoot,
-    catalog: &dyn Catalog,
-    known: Option<Table>,
-    produced: &Produced,
-    arrived: Option<&[NewObject]>,
-    change: &mut TableChange,
-) -> Result<()> {
-    let location = match &known {
-        Some(table) => with_slash(&table.location),
-        None => root.table_location(&change.table),
-    };
-    let mut listing = match (arrived, &known) {
-        (Some(arrived), Some(_)) => survey::arrived(root, &location, arrived)?,
-        // What a new table is like is told from all of it.
-        _ => survey::objects(root, &location).await?,
-    };
-    let listed = listing.objects.len();
-    leave_out(&mut listing, &produced.locations);
-    if known.is_none() && !listing.objects.is_empty() {
-        leave_out(&mut listing, &owned_locations(catalog).await?);
-    }
-    if listing.objects.is_empty() && listed > 0 {
-        return Ok(());
-    }
-    change.objects = listing.objects.len();
-    change.skipped = listing.skipped;
-    if listing.objects.is_empty() {
-        if listing.skipped > 0 && known.is_none() {
-            change.findings.push(columns::no_rows_yet(root, &change.table));
-        }
-        return Ok(());
-    }
-    if known.is_none() {
-        format::check_names(&listing.objects)?;
-    }
-
-    let (keys, partitions) = match &known {
-        // Its partitions are in no catalog.
-        Some(table) if projection::is_on(table) => (table.partition_keys.clone(), Vec::new()),
-        Some(table) => {
-            let registered = match arrived {
-                _ if table.partition_keys.is_empty() => Vec::new(),
-                Some(_) => catalog.partitions_with(&table.name, &folders::values(&listing.objects, table)).await?,
-                None => catalog.partitions(&table.name).await?,
-            };
-            if arrived.is_some() {
-                change.findings.extend(folders::elsewhere(&listing.objects, table, &registered));
-            }
-            let partitions = folders::unregistered(&listing.objects, table, &registered, &mut change.findings);
-            (table.partition_keys.clone(), partitions)
-        }
-        None => folders::of_new_table(&listing.objects, &location, &mut change.findings)?,
-    };
-
-    let at_most = if arrived.is_some() { ARRIVED_SAMPLED } else { OBJECTS_SAMPLED };
-    let format = known.as_ref().map(|table| &table.format);
-    let samples = sample::read(root, &listing.objects, format, at_most, &mut change.findings).await?;
-    match known {
-        Some(table) => {
-            let drift = drift::of_known_table(&table, &samples, &mut change.findings)?;
-            change.columns_added = drift.added;
-            change.columns_changed = drift.changes;
-            change.definition = drift.definition;
-        }
-        None if change.findings.iter().any(|finding| finding.code == Code::UnreadableTable) => return Ok(()),
-        None => {
-            let found = columns::of_new_table(&keys, &samples, &mut change.findings)?;
-            let Some(columns::NewTable { columns, undecided, spelled, format }) = found else {
-                // Objects that cannot be read are reason enough.
-                if change.findings.is_empty() {
-                    change.findings.push(columns::no_rows_yet(root, &change.table));
-                }
-                return Ok(());
-            };
-            change.created = true;
-            change.columns_added = columns.clone();
-            let parameters = [("classification", format.to_string()), (MADE_BY, "discover".to_owned())]
-                .map(|(key, value)| (key.to_owned(), value));
-            let mut table = Table {
-                name: change.table.clone(),
-                columns,
-                partition_keys: keys,
-                format,
-                location,
-                description: None,
-                parameters: parameters.into(),
-                version: None,
-            };
-            drift::remember(&mut table, UNDECIDED, &undecided);
-            drift::remember(&mut table, SPELLED, &spelled);
-            literal::remember(&mut table, &samples);
-            change.definition = Some(table);
-        }
-    }
-    change.partitions_added = partitions.iter().map(|partition| partition.values.clone()).collect();
-    change.partitions = partitions;
-    Ok(())
-}
-
-/// Nobody would ever read an object that lies where the catalog does not have its table.
-fn misplaced(table: &Table, object: &NewObject) -> Error {
-    let message = format!("the table `{}` lies in `{}`, and the object does not", table.name, table.location);
-    Error::new(Code::MisplacedObject, message)
-        .help("put it there, or change the location of the table")
-        .in_object(&object.url, None)
-}
-
-/// Leaves out the objects in folders that transforms write to.
-fn leave_out(listing: &mut survey::Listing, locations: &[String]) {
-    listing.objects.retain(|object| !locations.iter().any(|location| object.url.starts_with(location)));
-}
-
-/// The folders of all tables that transforms have made, of other projects or by files that are gone.
-async fn owned_locations(catalog: &dyn Catalog) -> Result<Vec<String>> {
-    let owned = catalog.definitions().await?.into_iter().filter(|table| table.parameters.contains_key(OWNER));
-    Ok(owned.map(|table| with_slash(&table.location)).collect())
 }
 
 #[cfg(test)]

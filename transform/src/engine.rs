@@ -155,24 +155,25 @@ impl Engine {
     }
 
     /// Brings the catalog up to date with objects that have arrived, by the tables that they are in; `place` is the table in whose
-    /// place in the data folder they lie. Of a table that the catalog knows, nothing else is looked at. An object where the
-    /// catalog does not have the table is a finding.
+    /// place in the data folder they lie. Of a table that the catalog knows, nothing else is looked at, and the project is not asked
+    /// for. An object where the catalog does not have the table is a finding.
     ///
     /// # Errors
-    /// Those of storage and catalog; [`Code::MisplacedObject`] for an object that is in no table's place.
+    /// Those of storage, catalog and project; [`Code::MisplacedObject`] for an object that is in no table's place.
     pub async fn discover_arrived(
         &self,
-        project: &Project,
+        project: impl AsyncFnOnce() -> Result<Arc<Project>>,
         place: Option<&TableName>,
         objects: &[NewObject],
     ) -> Result<Vec<ArrivedIn>> {
-        discover::arrived(&self.root, self.catalog(), place, objects, &self.produced(project).await?).await
+        let produced = async || self.produced(&*project().await?).await;
+        discover::arrived(&self.root, self.catalog(), place, objects, produced).await
     }
 
     /// What the project's transforms write: no source.
     async fn produced(&self, project: &Project) -> Result<Produced> {
         let locations = locations(&self.root, self.catalog(), project).await?;
-        Ok(Produced { names: targets(project), locations })
+        Ok(Produced::new(targets(project), locations))
     }
 
     /// Checks every transform against the catalog; no data is read.

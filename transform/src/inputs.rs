@@ -136,7 +136,8 @@ impl Input {
         }
         let values = found.iter().filter_map(|meta| values_in(&table, meta.location.as_ref())).collect();
         let is_partitioned = !table.partition_keys.is_empty();
-        let some = if is_partitioned { catalog.partitions_with(name, &values).await? } else { Vec::new() };
+        let some = if is_partitioned { catalog.partitions_with(&table, &values).await? } else { Vec::new() };
+        let some = some.into_iter().map(|registered| registered.partition).collect();
         let mut known = places(root, &table, some)?;
         let has_place = |meta: &ObjectMeta| belongs(root, meta.clone(), &known).is_some();
         if is_partitioned && !found.iter().all(has_place) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_glue::types;
-use transform::{Code, Column, Error, Format, Partition, Result, Table, TableName};
+use transform::{Code, Column, Error, Format, HiveType, Partition, Result, Table, TableName};
 
 use super::format;
 
@@ -123,6 +123,17 @@ pub(super) fn partition(table: &TableName, glue: &types::Partition) -> Result<Pa
     let location = location(written)
         .map_err(|why| unsupported(table, &format!("of its partition {}: {why}", describe(&values))))?;
     Ok(Partition { values, location, parameters: parameters(glue.parameters.as_ref(), |_| true) })
+}
+
+/// Whether a partition has the columns of a table: those that readers such as Athena go by in its objects.
+pub(super) fn has_columns_of(table: &Table, partition: &types::Partition) -> bool {
+    let columns = partition.storage_descriptor.as_ref().and_then(|descriptor| descriptor.columns.as_deref());
+    let is = |glue: &types::Column, column: &Column| {
+        let hive_type: Option<HiveType> = glue.r#type.as_deref().and_then(|text| text.parse().ok());
+        glue.name.to_lowercase() == column.name && hive_type.as_ref() == Some(&column.hive_type)
+    };
+    let columns = columns.unwrap_or_default();
+    columns.len() == table.columns.len() && columns.iter().zip(&table.columns).all(|(glue, column)| is(glue, column))
 }
 
 /// The values of a partition. Hive knows no empty string in a key.

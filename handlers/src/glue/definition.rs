@@ -155,6 +155,26 @@ pub(super) fn partition_input(
         .build()
 }
 
+/// A partition with its table's columns. How its objects are encoded is left as it is: others may have put them there.
+pub(super) fn inheriting(present: &types::Partition, table: &types::Table) -> PartitionInput {
+    let of_table = table.storage_descriptor.as_ref();
+    let mut descriptor = present.storage_descriptor.clone().unwrap_or_else(|| StorageDescriptor::builder().build());
+    descriptor.columns = of_table.and_then(|descriptor| descriptor.columns.clone());
+    // Avro's readers take the columns from there.
+    let literal =
+        of_table.and_then(|descriptor| descriptor.serde_info.as_ref()?.parameters.as_ref()?.get(format::AVRO_SCHEMA));
+    if let (Some(literal), Some(serde)) = (literal, &mut descriptor.serde_info) {
+        serde.parameters.get_or_insert_default().insert(format::AVRO_SCHEMA.to_owned(), literal.clone());
+    }
+    PartitionInput::builder()
+        .set_values(present.values.clone())
+        .storage_descriptor(descriptor)
+        .set_parameters(present.parameters.clone())
+        .set_last_access_time(present.last_access_time)
+        .set_last_analyzed_time(present.last_analyzed_time)
+        .build()
+}
+
 /// The SDK found a structure incomplete: ours are not.
 pub(super) fn incomplete(error: BuildError) -> Error {
     Error::new(Code::Internal, "a request to the Glue Data Catalog could not be built").because(error)

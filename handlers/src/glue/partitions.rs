@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use transform::{Code, Error, Partition, PartitionChange, Result, TableName};
 
 use super::convert;
-use super::definition::{self, partition_input};
+use super::definition::{self, inheriting, partition_input};
 use super::failure::{NOT_FOUND, failed, says};
 use super::{GlueCatalog, changed};
 
@@ -160,17 +160,21 @@ impl GlueCatalog {
         self.delete_partitions(name, deleted).await
     }
 
-    /// Gives partitions the columns and the encoding of their table.
-    pub(super) async fn inherit_all(&self, name: &TableName) -> Result<()> {
+    /// Gives all partitions, or those with these values, the columns of their table.
+    pub(super) async fn inherit_columns(&self, name: &TableName, of: Option<&BTreeSet<Values>>) -> Result<()> {
         let Some(table) = self.find(name).await? else { return Ok(()) };
-        let listed = self.list(name, None, true).await;
-        let listed = listed.or_else(|unlisted| unlisted.absent_or_error(name))?;
+        let listed = match of {
+            Some(values) => self.present(name, values.iter()).await?.into_values().collect(),
+            None => {
+                let listed = self.list(name, None, true).await;
+                listed.or_else(|unlisted| unlisted.absent_or_error(name))?
+            }
+        };
         let columns =
             |descriptor: &Option<types::StorageDescriptor>| descriptor.as_ref().and_then(|d| d.columns.clone());
         let wanted = columns(&table.storage_descriptor);
         let stale = listed.iter().filter(|partition| columns(&partition.storage_descriptor) != wanted);
-        let input = |present| Ok(partition_input(&convert::partition(name, present)?, &table, Some(present)));
-        self.update_partitions(name, stale.map(input).collect::<Result<_>>()?).await?;
+        self.update_partitions(name, stale.map(|partition| inheriting(partition, &table)).collect()).await?;
         Ok(())
     }
 

@@ -327,7 +327,8 @@ impl Suite<'_> {
     }
 
     async fn filters_leave_out_nothing_that_matches(&self) {
-        let name = self.created(&self.table("filtered")).await.name;
+        let table = self.created(&self.table("filtered")).await;
+        let name = table.name.clone();
         let mut all = vec![self.partition("filtered", [None, None], "none")];
         for day in ["2026-01-01", "2026-01-02", "2026-01-10"] {
             for region in ["eu", "it's", "日本"] {
@@ -364,14 +365,15 @@ impl Suite<'_> {
         let chosen = [&all[0], &all[all.len() - 1]];
         let mut values: BTreeSet<_> = chosen.iter().map(|partition| partition.values.clone()).collect();
         values.insert(vec![Some("1999-01-01".to_owned()), Some("nowhere".to_owned())]);
-        let found = ok(self.catalog.partitions_with(&name, &values).await, "reading partitions by their values");
+        let found = ok(self.catalog.partitions_with(&table, &values).await, "reading partitions by their values");
         assert_eq!(found.len(), 2, "those that are there, and no others");
-        assert!(found.iter().all(|partition| chosen.contains(&partition)), "partitions are as they were put");
-        assert!(found.is_sorted_by_key(|partition| &partition.values), "partitions are sorted");
-        let none = ok(self.catalog.partitions_with(&name, &BTreeSet::new()).await, "reading no partitions");
+        assert!(found.iter().all(|found| chosen.contains(&&found.partition)), "partitions are as they were put");
+        assert!(found.is_sorted_by_key(|found| &found.partition.values), "partitions are sorted");
+        assert!(found.iter().all(|found| !found.is_outdated), "partitions have the columns of their table");
+        let none = ok(self.catalog.partitions_with(&table, &BTreeSet::new()).await, "reading no partitions");
         assert_eq!(none, [], "no values are no partitions");
         let absent = ok(
-            self.catalog.partitions_with(&self.name("absent"), &values).await,
+            self.catalog.partitions_with(&self.table("absent"), &values).await,
             "reading partitions of an absent table by their values",
         );
         assert_eq!(absent, [], "an absent table has no partitions");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::survey::Object;
 use crate::base::with_slash;
+use crate::catalog::RegisteredPartition;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::hive::HiveType;
@@ -78,7 +79,7 @@ pub(super) fn of_new_table(
 pub(super) fn unregistered(
     objects: &[Object],
     table: &Table,
-    registered: &[Partition],
+    registered: &[RegisteredPartition],
     findings: &mut Vec<Error>,
 ) -> Vec<Partition> {
     let mut folders = folders(objects, &named(table));
@@ -114,18 +115,19 @@ pub(super) fn unregistered(
             false
         }
     });
-    let registered: BTreeSet<_> = registered.iter().map(|partition| &partition.values).collect();
+    let registered: BTreeSet<_> = registered.iter().map(|registered| &registered.partition.values).collect();
     let mut partitions = partitions(&folders, &table.location, findings);
     partitions.retain(|partition| !registered.contains(&partition.values));
     partitions
 }
 
 /// Objects in folders of values that the catalog has elsewhere: nobody would ever read them.
-pub(super) fn elsewhere(objects: &[Object], table: &Table, registered: &[Partition]) -> Vec<Error> {
+pub(super) fn elsewhere(objects: &[Object], table: &Table, registered: &[RegisteredPartition]) -> Vec<Error> {
     let misplaced = |object: &Object| {
         let folders = folders(std::slice::from_ref(object), &named(table));
         let folder = folders.first().filter(|folder| !folder.keys.is_empty())?;
-        let partition = registered.iter().find(|partition| partition.values == folder.values)?;
+        let mut known = registered.iter().map(|registered| &registered.partition);
+        let partition = known.find(|partition| partition.values == folder.values)?;
         let place = format!("{}{}/", table.location, folder.path);
         (with_slash(&partition.location) != place).then(|| {
             let message =

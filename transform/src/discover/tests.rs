@@ -307,7 +307,7 @@ async fn tables_that_others_look_after() {
     for table in ["out/skipped", "out/target", "out/moved", "raw/t"] {
         place.put(&format!("{table}/b.csv"), b"a,b\n1,2\n").await;
     }
-    let produced = Produced { names: [name("out.skipped")].into(), locations: Vec::new() };
+    let produced = Produced::new([name("out.skipped")].into(), Vec::new());
     let discovery = discover(&place.root, &place.catalog, &produced).await.unwrap();
     let changed: Vec<_> = discovery.tables.iter().map(|change| change.table.to_string()).collect();
     assert_eq!(changed, ["raw.t"]);
@@ -336,7 +336,7 @@ async fn what_transforms_have_written_is_no_source() {
     place.catalog.put_table(&owned).await.unwrap();
 
     let locations = ["other/here/", "other/mixed/part/"].map(|below| place.root.absolute(below)).to_vec();
-    let produced = Produced { names: BTreeSet::new(), locations };
+    let produced = Produced::new(BTreeSet::new(), locations);
     let preview = diff(&place.root, &place.catalog, &produced).await.unwrap();
     let discovery = discover(&place.root, &place.catalog, &produced).await.unwrap();
     for discovery in [preview, discovery] {

@@ -11,7 +11,8 @@ impl Place {
             named.push(NewObject { url: self.root.url(&path), bytes });
         }
         let place = name(table);
-        let arrived = arrived(&self.root, &self.catalog, Some(&place), &named, &Produced::default()).await.unwrap();
+        let arrived =
+            arrived(&self.root, &self.catalog, Some(&place), &named, async || Ok(Produced::default())).await.unwrap();
         let [arrived] = <[ArrivedIn; 1]>::try_from(arrived).expect("one table");
         arrived.change
     }
@@ -83,7 +84,8 @@ async fn the_size_that_a_message_tells_is_not_trusted() {
         let of = |object: &str| NewObject { url: place.root.absolute(object), bytes };
         let tell = async |table: &str, objects: &[NewObject]| {
             let table = name(table);
-            let told = arrived(&place.root, &place.catalog, Some(&table), objects, &Produced::default()).await;
+            let told =
+                arrived(&place.root, &place.catalog, Some(&table), objects, async || Ok(Produced::default())).await;
             told.unwrap().pop().and_then(|arrived| arrived.change)
         };
         let change = tell("raw.t", &[of("raw/t/2.csv"), of("raw/t/empty.csv")]).await;
@@ -143,7 +145,8 @@ async fn objects_belong_to_the_table_whose_location_goes_on_longest() {
         let url = |object: &&str| NewObject { url: place.root.absolute(object), bytes: 9 };
         let objects: Vec<NewObject> = objects.iter().map(url).collect();
         let of = of.map(name);
-        let arrived = arrived(&place.root, &place.catalog, of.as_ref(), &objects, &Produced::default()).await?;
+        let arrived =
+            arrived(&place.root, &place.catalog, of.as_ref(), &objects, async || Ok(Produced::default())).await?;
         let told = arrived.into_iter().map(|arrived| format!("{} {}", arrived.table, arrived.objects.len()));
         Ok::<_, Error>(told.collect::<Vec<_>>())
     };
@@ -187,12 +190,11 @@ async fn two_hundred_arrivals_of_a_new_table_make_one_table_and_all_partitions()
         place.put(&object(number), format!("id,c{number:03}\n{number},1\n").as_bytes()).await;
     }
     let table = name("raw.t");
-    let produced = Produced::default();
     let arrive = async |number: usize| {
         let objects = [NewObject { url: place.root.absolute(&object(number)), bytes: 9 }];
         // As a message that comes again: a conflict is for whoever sends it once more.
         loop {
-            match arrived(&place.root, &place.catalog, Some(&table), &objects, &produced).await {
+            match arrived(&place.root, &place.catalog, Some(&table), &objects, async || Ok(Produced::default())).await {
                 Ok(arrived) => return arrived,
                 Err(error) => assert_eq!(error.code, Code::Conflict, "{error}"),
             }

@@ -14,8 +14,8 @@ async fn after(policy: Option<&str>, object: &[u8]) -> (Place, TableChange) {
     place.put("raw/t/b.csv", object).await;
     let objects = [NewObject { url: place.root.absolute("raw/t/b.csv"), bytes: object.len() as u64 }];
     let table = name("raw.t");
-    let produced = Produced::default();
-    let mut told = arrived(&place.root, &place.catalog, Some(&table), &objects, &produced).await.unwrap();
+    let mut told =
+        arrived(&place.root, &place.catalog, Some(&table), &objects, async || Ok(Produced::default())).await.unwrap();
     let change = told.pop().and_then(|arrived| arrived.change).unwrap_or_else(|| TableChange::new(table));
     (place, change)
 }
@@ -72,7 +72,9 @@ async fn a_name_in_another_letter_case_is_told_and_read() {
         place.put("raw/t/b.jsonl", object).await;
         let objects = [NewObject { url: place.root.absolute("raw/t/b.jsonl"), bytes: object.len() as u64 }];
         let table = name("raw.t");
-        let mut all = arrived(&place.root, &place.catalog, Some(&table), &objects, &Produced::default()).await.unwrap();
+        let mut all = arrived(&place.root, &place.catalog, Some(&table), &objects, async || Ok(Produced::default()))
+            .await
+            .unwrap();
         all.pop().and_then(|arrived| arrived.change).map(|change| told(&change)).unwrap_or_default()
     };
     assert_eq!(arrive(b"{\"orderId\":2,\"note\":\"y\"}\n").await, [""; 0], "as it was");
