@@ -14,7 +14,7 @@ use crate::plan::Planned;
 use crate::publish::{Publisher, Settled};
 use crate::record::Basis;
 use crate::store::{DataRoot, storage};
-use crate::table::{Partition, Table};
+use crate::table::{Partition, Table, TableName};
 use crate::transform::Transform;
 use crate::write::PartitionValues;
 
@@ -45,14 +45,20 @@ impl Base {
                     break;
                 }
             }
-            let name = publisher.target;
-            let table = catalog.table(name).await?;
-            let is_partitioned = table.as_ref().is_some_and(|table| !table.partition_keys.is_empty());
-            let partitions = if is_partitioned { catalog.partitions(name).await? } else { Vec::new() };
+            let (table, partitions) = registered(catalog, publisher.target).await?;
             if ledger.newest_version().await? == number {
                 return Ok(Self { number, version, table, partitions });
             }
         }
+    }
+
+    /// Looks again at what the catalog has: runs that add to this version may have brought more since.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub(crate) async fn look_again(&mut self, catalog: &dyn Catalog, target: &TableName) -> Result<()> {
+        (self.table, self.partitions) = registered(catalog, target).await?;
+        Ok(())
     }
 
     /// The files of the table; `None` where there is no table.
@@ -68,6 +74,13 @@ impl Base {
     pub(crate) fn basis(&self) -> Option<&Basis> {
         self.version.as_ref()?.swap.basis.as_ref()
     }
+}
+
+async fn registered(catalog: &dyn Catalog, name: &TableName) -> Result<(Option<Table>, Vec<Partition>)> {
+    let table = catalog.table(name).await?;
+    let is_partitioned = table.as_ref().is_some_and(|table| !table.partition_keys.is_empty());
+    let partitions = if is_partitioned { catalog.partitions(name).await? } else { Vec::new() };
+    Ok((table, partitions))
 }
 
 /// Where a run's files go.

@@ -11,7 +11,7 @@ use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::plan::{Planned, plan, query_start};
 use crate::project::Project;
-use crate::registration::register;
+use crate::registration::{OWNER, register};
 use crate::settings::WriteMode;
 use crate::source::{fields, table_schema};
 use crate::table::{Table, TableName};
@@ -29,6 +29,8 @@ pub struct Checked {
     pub errors: Vec<Error>,
     /// Those among `planned` whose rows no longer fit the table that is there: only a full refresh can run them.
     pub misfits: BTreeMap<TableName, Error>,
+    /// The tables that no transform makes, as the queries were planned over them.
+    pub(crate) sources: Registered,
 }
 
 impl Checked {
@@ -71,7 +73,10 @@ pub(crate) async fn check(catalog: &dyn Catalog, registered: &Registered, projec
     let mut known: BTreeMap<TableName, SchemaRef> = BTreeMap::new();
     // Of all tables, for suggestions: listed only where a table is missing.
     let mut names: Option<Vec<TableName>> = None;
-    let mut checked = Checked::default();
+    let is_source = |table: &Table| project.transform(&table.name).is_none() && !table.parameters.contains_key(OWNER);
+    let sources = registered.iter().filter(|(_, table)| is_source(table));
+    let sources = sources.map(|(name, table)| (name.clone(), table.clone())).collect();
+    let mut checked = Checked { sources, ..Checked::default() };
     let mut unplanned: BTreeSet<TableName> = project.broken().clone();
     // What is wrong with the query of a file is told together with what is wrong with its header.
     for transform in project.transforms().iter().chain(project.unsound()) {

@@ -7,9 +7,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::arrival::{ArrivalId, ClaimName, digest, folder_of, gone};
 use crate::catalog::Catalog;
+use crate::check::Registered;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::inputs::Input;
+use crate::inputs::{Input, described};
 use crate::ledger::{Claims, Ledger};
 use crate::plan::Planned;
 use crate::pruning::{self, Conditions};
@@ -72,25 +73,30 @@ impl Sought {
     }
 }
 
-/// Lists every table that the query reads, as far as it matters.
+/// Lists every table that the query reads, as far as it matters; `sources` are those whose definition is known.
 pub(crate) async fn list(
     root: &DataRoot,
     catalog: &dyn Catalog,
     transform: &Transform,
+    sources: &Registered,
     sought: &Sought,
 ) -> Result<Listing> {
     stream::iter(transform.inputs.iter().map(|input| async move {
+        let table = match sources.get(&input.name) {
+            Some(table) => table.clone(),
+            None => described(catalog, &input.name)
+                .await
+                .map_err(|error| if error.code == Code::UnknownTable { error.at(input.at.clone()) } else { error })?,
+        };
         let listed = match &sought.objects {
             Some(objects) if transform.driving.as_ref() == Some(&input.name) => {
-                Input::named(root, catalog, &input.name, objects, sought.now).await
+                Input::named(root, catalog, table, objects, sought.now).await?
             }
             _ => {
                 let conditions = sought.conditions.get(&input.name).map_or(&[][..], Vec::as_slice);
-                Input::list(root, catalog, &input.name, conditions, sought.now).await
+                Input::list(root, catalog, table, conditions, sought.now).await?
             }
         };
-        let listed = listed
-            .map_err(|error| if error.code == Code::UnknownTable { error.at(input.at.clone()) } else { error })?;
         Ok((input.name.clone(), listed))
     }))
     .buffer_unordered(8)

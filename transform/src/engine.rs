@@ -207,7 +207,9 @@ impl Engine {
                 .filter(|name| runs.iter().any(|run| run.transform == **name && run.is_due()))
                 .cloned()
                 .collect();
-            let run = plan_run(&self.root, self.catalog(), &self.limits, transform, planned, upstream).await;
+            let run =
+                plan_run(&self.root, self.catalog(), &self.limits, transform, planned, &checked.sources, upstream)
+                    .await;
             runs.push(run.map_err(|error| error.in_transform(&transform.target))?);
         }
         Ok(runs)
@@ -251,6 +253,7 @@ impl Engine {
                 announce: self.announce.as_ref(),
                 transform,
                 planned,
+                sources: &checked.sources,
                 asked,
                 stamp,
                 progress,

@@ -5,6 +5,7 @@ use datafusion::logical_expr::LogicalPlan;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
+use crate::check::Registered;
 use crate::code::Code;
 use crate::due::{Sought, due, list};
 use crate::error::Result;
@@ -72,6 +73,7 @@ pub(crate) async fn plan_run(
     limits: &Limits,
     transform: &Transform,
     planned: &Planned,
+    sources: &Registered,
     after: Vec<TableName>,
 ) -> Result<PlannedRun> {
     let ledger = Ledger::new(root.clone(), &transform.target);
@@ -89,7 +91,7 @@ pub(crate) async fn plan_run(
         estimated_seconds: 0.0,
         estimated_dollars: 0.0,
     };
-    let listing = match list(root, catalog, transform, &Sought::of(transform, planned, None, None)).await {
+    let listing = match list(root, catalog, transform, sources, &Sought::of(transform, planned, None, None)).await {
         Ok(listing) => listing,
         // A table that a transform before this one has not produced yet.
         Err(error) if error.code == Code::UnknownTable && !run.after.is_empty() => return Ok(run),

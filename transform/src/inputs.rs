@@ -81,15 +81,14 @@ impl Input {
     /// Hidden names (a segment that begins with `_` or `.`) and empty objects hold no rows and are passed over.
     ///
     /// # Errors
-    /// [`Code::UnknownTable`] if the catalog does not have the table; the storage's errors.
+    /// Those of storage and catalog.
     pub(crate) async fn list(
         root: &DataRoot,
         catalog: &dyn Catalog,
-        name: &TableName,
+        table: Table,
         conditions: &[Expr],
         now: Option<DateTime<Utc>>,
     ) -> Result<Self> {
-        let table = described(catalog, name).await?;
         if let Some(projection) = Projection::of(&table, now)? {
             let folder = root.path_of(projection.root())?;
             let listed: Vec<ObjectMeta> =
@@ -116,14 +115,13 @@ impl Input {
     pub(crate) async fn named(
         root: &DataRoot,
         catalog: &dyn Catalog,
-        name: &TableName,
+        table: Table,
         objects: &BTreeSet<String>,
         now: Option<DateTime<Utc>>,
     ) -> Result<Self> {
-        let table = described(catalog, name).await?;
         if table.parameters.contains_key(OWNER) {
             // Its files arrive in company.
-            return Self::list(root, catalog, name, &[], now).await;
+            return Self::list(root, catalog, table, &[], now).await;
         }
         let paths = objects.iter().filter_map(|object| root.path_of(&long(root, object)).ok());
         let found: Vec<ObjectMeta> = stream::iter(paths.map(|path| async move { head(root, &path).await }))
@@ -142,7 +140,7 @@ impl Input {
         let has_place = |meta: &ObjectMeta| belongs(root, meta.clone(), &known).is_some();
         if is_partitioned && !found.iter().all(has_place) {
             // A partition may lie where its values are not in the path.
-            known = places(root, &table, catalog.partitions(name).await?)?;
+            known = places(root, &table, catalog.partitions(&table.name).await?)?;
         }
         let objects = found.into_iter().filter_map(|meta| belongs(root, meta, &known)).collect();
         Ok(Self::sorted(root, table, objects))
@@ -232,7 +230,11 @@ pub(crate) fn values_in(table: &Table, path: &str) -> Option<Vec<Option<String>>
     table.partition_keys.iter().map(|key| value_of(key).map(|(_, value)| value.clone())).collect()
 }
 
-async fn described(catalog: &dyn Catalog, name: &TableName) -> Result<Table> {
+/// A table as the catalog describes it.
+///
+/// # Errors
+/// [`Code::UnknownTable`] if the catalog does not have it; the catalog's.
+pub(crate) async fn described(catalog: &dyn Catalog, name: &TableName) -> Result<Table> {
     catalog.table(name).await?.ok_or_else(|| {
         Error::new(Code::UnknownTable, format!("the table `{name}` is not in the catalog"))
             .help("run `unglue catalog`, or the transform that produces it")

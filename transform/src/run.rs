@@ -12,8 +12,10 @@ use std::time::Instant;
 
 use object_store::path::Path;
 
+use crate::arrival::ArrivalId;
 use crate::base::{Base, Target, location, unused};
 use crate::catalog::Catalog;
+use crate::check::Registered;
 use crate::code::{Code, Kind};
 use crate::commit;
 use crate::due::{self, Listing};
@@ -46,6 +48,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) transform: &'a Transform,
     /// As checked against the catalog before the run.
     pub(crate) planned: &'a Planned,
+    /// Tables that no transform makes, as `planned` goes by them.
+    pub(crate) sources: &'a Registered,
     pub(crate) asked: &'a Asked,
     pub(crate) stamp: &'a Stamp,
     pub(crate) progress: &'a (dyn Fn(Progress) + Send + Sync),
@@ -238,6 +242,7 @@ impl Runner<'_> {
         let replaces = intent.rebuild().is_some() || matches!(write, WriteMode::OverwritePartitions | WriteMode::Merge);
         // Listed before the inputs are claimed: files that come later are told from those of runs whose inputs this one has.
         let former = if replaces { base.files(self.root).await? } else { None };
+        let mut settled = BTreeSet::new();
         let inputs = match intent.work.clone() {
             // The SQL was changed since: the table is now rebuilt from all inputs, these among them.
             Work::Arrivals if write == WriteMode::Overwrite => return self.give_up(&intent).await,
@@ -276,12 +281,12 @@ impl Runner<'_> {
                 intent.inputs.clone()
             }
             Work::Rebuild(_) => {
-                let (inputs, listed) = self.claim_everything(&intent).await?;
-                listing = listed;
-                inputs
+                let everything = self.claim_everything(&intent).await?;
+                (listing, settled) = (everything.listing, everything.settled);
+                everything.inputs
             }
         };
-        self.execute(Intent { inputs, ..intent }, base, former, listing).await
+        self.execute(Intent { inputs, ..intent }, State { base, listing }, former, settled).await
     }
 
     /// Ends a run that has nothing left to do, unless another worker has committed it in the meantime.
@@ -290,7 +295,14 @@ impl Runner<'_> {
         self.follow(&intent.run_id, decision).await
     }
 
-    async fn execute(&self, intent: Intent, base: Base, former: Option<Input>, listing: Listing) -> Result<Done> {
+    async fn execute(
+        &self,
+        intent: Intent,
+        state: State,
+        former: Option<Input>,
+        mut accounted: BTreeSet<ArrivalId>,
+    ) -> Result<Done> {
+        let State { mut base, listing } = state;
         let started = Instant::now();
         let (present, superseded) = due::present(&listing, &intent.inputs);
         if present.is_empty() && intent.rebuild().is_none() {
@@ -300,7 +312,7 @@ impl Runner<'_> {
         if base.table.is_none() {
             unused(self.root, &self.ledger, self.transform, &location, &intent.run_id).await?;
         }
-        let way = self.way(&intent, &present, &base, former.clone()).await?;
+        let way = self.way(&intent, &present, &mut base, former.clone()).await?;
         let former = match &way {
             Way::Correct { target, .. } => Some(target.clone()),
             _ => former,
@@ -316,7 +328,7 @@ impl Runner<'_> {
             Way::All if self.planned.write == WriteMode::Overwrite => listing,
             _ => due::restrict(self.transform, listing, &present),
         };
-        let accounted = self.accounted(&way, &listing, &present);
+        accounted.extend(self.accounted(&way, &listing, &present));
         let bytes_read = Arc::new(AtomicU64::new(0));
         (self.progress)(Progress::Started {
             transform: self.transform.target.clone(),

@@ -133,7 +133,7 @@ impl Sandbox {
     pub(super) async fn result(&self) -> Result<Option<Input>> {
         let target = &self.transform()?.target;
         match self.catalog.table(target).await? {
-            Some(_) => Input::list(&self.root, self.catalog.as_ref(), target, &[], None).await.map(Some),
+            Some(table) => Input::list(&self.root, self.catalog.as_ref(), table, &[], None).await.map(Some),
             None => Ok(None),
         }
     }

@@ -43,9 +43,12 @@ impl Publisher<'_> {
     ///
     /// Partitions without a place get one in the folder of the `version` that has come, if not where the run meant them to be.
     async fn show(&self, commit: &Commit, files: &[&WrittenFile], version: Option<&str>, newest: u64) -> Result<()> {
-        self.put_table(commit).await?;
+        let table = self.put_table(commit).await?;
         self.add_partitions(commit, files, version).await?;
-        let homes = self.homes(commit).await?;
+        let homes = match table.filter(|table| table.partition_keys.is_empty()) {
+            Some(table) => [(Vec::new(), table.location)].into(),
+            None => self.homes(commit).await?,
+        };
         let mut strangers = Vec::new();
         for file in files {
             if let Some(home) = homes.get(&file.partition)

@@ -10,25 +10,26 @@ use crate::table::Table;
 const ATTEMPTS: usize = 10;
 
 impl Publisher<'_> {
-    /// Brings the table's definition up to what the commit says, on top of what others changed meanwhile.
-    pub(super) async fn put_table(&self, commit: &Commit) -> Result<()> {
+    /// Brings the table's definition up to what the commit says, on top of what others changed meanwhile. Returns the table; nothing
+    /// where it was left to a newer version.
+    pub(super) async fn put_table(&self, commit: &Commit) -> Result<Option<Table>> {
         self.put_table_while(commit, None).await
     }
 
     /// The same for a version, as long as there is no newer one.
-    pub(super) async fn put_table_while(&self, commit: &Commit, newest: Option<u64>) -> Result<()> {
+    pub(super) async fn put_table_while(&self, commit: &Commit, newest: Option<u64>) -> Result<Option<Table>> {
         for _ in 0..ATTEMPTS {
             let existing = self.catalog.table(self.target).await?;
             let wanted = wanted(existing.as_ref(), commit);
             if existing.as_ref() == Some(&wanted) {
-                return Ok(());
+                return Ok(existing);
             }
             // Looked up between reading and replacing the definition, which fails if it was changed in between.
             if newest.is_some() && newest != Some(self.ledger.newest_version().await?) {
-                return Ok(());
+                return Ok(None);
             }
             match self.catalog.put_table(&wanted).await {
-                Ok(_) => return Ok(()),
+                Ok(table) => return Ok(Some(table)),
                 Err(error) if error.code == Code::Conflict => {}
                 Err(error) => return Err(error),
             }

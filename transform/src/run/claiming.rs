@@ -14,6 +14,16 @@ use crate::record::{Arriving, Done, Intent, Work, first_of};
 /// Claims that are made at a time: each is one small request, and a prefix of S3 takes 3,500 a second.
 const CLAIMS_AT_ONCE: usize = 64;
 
+/// What a rebuild reads.
+pub(super) struct Everything {
+    pub(super) inputs: Vec<Arriving>,
+    /// The objects that lie in the source.
+    pub(super) listing: Listing,
+    /// Arrivals whose rows are not to be added to what the rebuild makes, whether it has them or what came in their place: files with
+    /// them may have become visible since the table's were listed.
+    pub(super) settled: BTreeSet<ArrivalId>,
+}
+
 impl Runner<'_> {
     /// Binds the inputs to the run; those that belong to another are left to it.
     pub(super) async fn claimed(&self, intent: &Intent) -> Result<Vec<Arriving>> {
@@ -63,13 +73,12 @@ impl Runner<'_> {
         .await
     }
 
-    /// What a rebuild reads where arrivals are claimed: its own inputs, and all that runs which are through have processed; with
-    /// the objects that lie in the source by then.
+    /// What a rebuild reads where arrivals are claimed: its own inputs, and all that runs which are through have processed.
     ///
     /// What it reads must not be added once more afterwards, so runs that are under way are carried on first. Rows of one run
     /// lie in files together, so that of each run it reads all inputs or none. What came since the intent was made is left to
     /// the next run.
-    pub(super) async fn claim_everything(&self, intent: &Intent) -> Result<(Vec<Arriving>, Listing)> {
+    pub(super) async fn claim_everything(&self, intent: &Intent) -> Result<Everything> {
         let first = first_of(&intent.run_id);
         loop {
             // Whoever has a claim has an intent from before: its run had ended by now, or is among those that follow.
@@ -95,8 +104,13 @@ impl Runner<'_> {
                 claims.is_newest(&id) || bound.contains(&id)
             };
             let inputs = driving.into_iter().flat_map(|driving| driving.arrivals()).filter(|arrival| is_bound(arrival));
-            let inputs = inputs.map(|arrival| due::arriving(&claims, arrival)).collect();
-            return Ok((inputs, listing));
+            let inputs: Vec<Arriving> = inputs.map(|arrival| due::arriving(&claims, arrival)).collect();
+            let ids = inputs.iter().map(|arriving| ArrivalId::of(&arriving.input));
+            let replaced: Vec<ArrivalId> = ids
+                .flat_map(|id| claims.replaced_by(&id).map(|claim| claim.arrival.clone()).collect::<Vec<_>>())
+                .collect();
+            bound.extend(replaced);
+            return Ok(Everything { inputs, listing, settled: bound });
         }
     }
 

@@ -83,7 +83,7 @@ impl Runner<'_> {
 
     pub(super) async fn list(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Listing> {
         let sought = Sought::of(self.transform, self.planned, Some(now), objects);
-        due::list(self.root, self.catalog, self.transform, &sought).await
+        due::list(self.root, self.catalog, self.transform, self.sources, &sought).await
     }
 
     async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {

@@ -20,7 +20,7 @@ impl Runner<'_> {
         &self,
         intent: &Intent,
         present: &[Arriving],
-        base: &Base,
+        base: &mut Base,
         former: Option<Input>,
     ) -> Result<Way> {
         let write = self.planned.write;
@@ -38,6 +38,8 @@ impl Runner<'_> {
                 if !replaced.any {
                     return Ok(Way::Arrivals);
                 }
+                // The runs of the former versions may have ended since the base was read, and brought the table, or partitions.
+                base.look_again(self.catalog, &self.transform.target).await?;
                 let Some(target) = base.files(self.root).await? else { return Ok(Way::Arrivals) };
                 let replacing = present.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
                 // Rows stay in their partition until the table is rebuilt: they need not be looked for in others.

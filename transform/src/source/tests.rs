@@ -21,6 +21,7 @@ use super::*;
 use crate::catalog::{Catalog, EmbeddedCatalog};
 use crate::failure::of_execution;
 use crate::format::{CsvOptions, JsonOptions};
+use crate::inputs::described;
 use crate::pinned::PinnedStore;
 use crate::store::{Bucket, DataRoot};
 use crate::table::{Partition, TableName};
@@ -76,7 +77,8 @@ impl World {
     }
 
     async fn input(&self) -> Input {
-        Input::list(&self.root, &self.catalog, &TableName::new("raw", "t").unwrap(), &[], None).await.unwrap()
+        let table = described(&self.catalog, &TableName::new("raw", "t").unwrap()).await.unwrap();
+        Input::list(&self.root, &self.catalog, table, &[], None).await.unwrap()
     }
 
     async fn session(&self) -> SessionContext {

@@ -4,6 +4,7 @@ use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::arrival::{ArrivalId, ClaimName};
+use crate::check::Registered;
 use crate::due::{self, Due, Sought};
 use crate::format::{CsvOptions, Format};
 use crate::record::Done;
@@ -72,7 +73,7 @@ async fn a_rebuild_claims_the_objects_of_the_driving_table_alone_in_their_newest
     let project = project(&world);
     let transform = &project.transforms()[0];
     let catalog = EmbeddedCatalog::new(world.clean.clone());
-    let listing = due::list(&world.clean, &catalog, transform, &Sought::default()).await.unwrap();
+    let listing = due::list(&world.clean, &catalog, transform, &Registered::new(), &Sought::default()).await.unwrap();
     let ledger = Ledger::new(world.clean.clone(), &transform.target);
     let due = due::everything(&ledger, transform, WriteMode::Append, &listing, 0).await.unwrap();
     let inputs: Vec<(&str, u32)> =
@@ -82,9 +83,15 @@ async fn a_rebuild_claims_the_objects_of_the_driving_table_alone_in_their_newest
 
     // A table that the catalog does not have is told with its place in the SQL.
     let empty = World::new(Kind::Uploads);
-    let error = due::list(&empty.clean, &EmbeddedCatalog::new(empty.clean.clone()), transform, &Sought::default())
-        .await
-        .unwrap_err();
+    let error = due::list(
+        &empty.clean,
+        &EmbeddedCatalog::new(empty.clean.clone()),
+        transform,
+        &Registered::new(),
+        &Sought::default(),
+    )
+    .await
+    .unwrap_err();
     assert_eq!((error.code, error.at.map(|at| at.line)), (Code::UnknownTable, Some(1)));
 }
 
@@ -131,7 +138,8 @@ async fn an_object_that_changed_waits_until_its_former_content_was_processed() {
     let ledger = Ledger::new(world.clean.clone(), &transform.target);
     let catalog = EmbeddedCatalog::new(world.clean.clone());
     let due = async || -> Due {
-        let listing = due::list(&world.clean, &catalog, transform, &Sought::default()).await.unwrap();
+        let listing =
+            due::list(&world.clean, &catalog, transform, &Registered::new(), &Sought::default()).await.unwrap();
         due::due(&ledger, transform, WriteMode::Append, &listing, 0, None, None).await.unwrap()
     };
     // Another worker has claimed it and reads it just now.

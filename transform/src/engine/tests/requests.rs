@@ -6,7 +6,7 @@ use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::arrival::{ArrivalId, ClaimName};
-use crate::inputs::Input;
+use crate::inputs::{Input, described};
 
 const COPY: &str = "SELECT id, amount FROM raw.t";
 
@@ -132,7 +132,8 @@ async fn objects_that_arrive_are_looked_at_once_at_most() {
 /// Claims every object of `raw.t`, as runs would.
 async fn claim_all(world: &World) {
     let catalog = EmbeddedCatalog::new(world.clean.clone());
-    let listed = Input::list(&world.clean, &catalog, &TableName::new("raw", "t").unwrap(), &[], None).await.unwrap();
+    let table = described(&catalog, &TableName::new("raw", "t").unwrap()).await.unwrap();
+    let listed = Input::list(&world.clean, &catalog, table, &[], None).await.unwrap();
     for arrival in listed.arrivals() {
         let name = ClaimName { arrival: ArrivalId::of(arrival), generation: 0 };
         let path = world.clean.path(&format!("_unglue/out/rows/inputs/{}", name.file_name())).unwrap();

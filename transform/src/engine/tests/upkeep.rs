@@ -12,7 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::*;
-use crate::inputs::Input;
+use crate::inputs::{Input, described};
 use crate::transform::Transform;
 use crate::upkeep::{Collected, Finding};
 
@@ -115,7 +115,8 @@ impl World {
         for (table, _) in TABLES {
             let name = TableName::new("out", table).unwrap();
             if catalog.table(&name).await.unwrap().is_some() {
-                let input = Input::list(&self.clean, &catalog, &name, &[], None).await.unwrap();
+                let table = described(&catalog, &name).await.unwrap();
+                let input = Input::list(&self.clean, &catalog, table, &[], None).await.unwrap();
                 held.extend(input.objects.into_iter().map(|object| object.meta.location));
             }
         }

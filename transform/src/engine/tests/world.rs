@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::faults::{Fault, Faults, Faulty};
 use super::*;
 use crate::catalog::EmbeddedCatalog;
-use crate::inputs::Input;
+use crate::inputs::{Input, described};
 use crate::record::Done;
 use crate::store::Bucket;
 
@@ -276,7 +276,8 @@ pub(super) async fn rows(root: &DataRoot, table: &str) -> Vec<String> {
     if catalog.table(&name).await.unwrap().is_none() {
         return Vec::new();
     }
-    let input = Input::list(root, &catalog, &name, &[], None).await.unwrap();
+    let table = described(&catalog, &name).await.unwrap();
+    let input = Input::list(root, &catalog, table, &[], None).await.unwrap();
     let mut rows = Vec::new();
     for object in input.objects {
         let bytes = root.read(&object.meta.location).await.unwrap().unwrap();
