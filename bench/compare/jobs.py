@@ -52,6 +52,14 @@ JOBS = [
         memory_mb=512,
     ),
     Job(
+        "whole",
+        "the columns of month in one table without partitions",
+        program="whole",
+        table="lineitem",
+        arrives={"lineitem": "lineitem_csv"},
+        decimals=True,
+    ),
+    Job(
         "month_gz",
         "month from 16 .csv.gz files",
         program="month",

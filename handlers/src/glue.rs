@@ -20,7 +20,8 @@ use aws_sdk_glue::types::{self, DatabaseAttributes, TableAttributes};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{Mutex, OnceCell};
 use transform::{
-    Catalog, Code, Error, Partition, PartitionChange, PartitionFilter, RegisteredPartition, Result, Table, TableName,
+    Catalog, Code, Error, Heirs, Partition, PartitionChange, PartitionFilter, RegisteredPartition, Result, Table,
+    TableName,
 };
 
 use failure::{CHANGED, EXISTS, NOT_FOUND, failed, says};
@@ -269,8 +270,8 @@ impl Catalog for GlueCatalog {
             present => present?,
         };
         let registered = |present| {
-            let is_outdated = !convert::has_columns_of(table, present);
-            Ok(RegisteredPartition { partition: convert::partition(&table.name, present)?, is_outdated })
+            let columns = convert::own_columns(table, present);
+            Ok(RegisteredPartition { partition: convert::partition(&table.name, present)?, columns })
         };
         present.values().map(registered).collect()
     }
@@ -279,8 +280,8 @@ impl Catalog for GlueCatalog {
         self.put_all(name, partitions).await
     }
 
-    async fn inherit(&self, name: &TableName, of: Option<&BTreeSet<Vec<Option<String>>>>) -> Result<()> {
-        self.inherit_columns(name, of).await
+    async fn inherit(&self, name: &TableName, heirs: Heirs<'_>) -> Result<()> {
+        self.inherit_columns(name, heirs).await
     }
 
     async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {

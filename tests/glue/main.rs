@@ -5,7 +5,7 @@
 
 mod server;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use serde_json::json;
 use transform::{
-    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, HiveType, JsonOptions, Limits, NewObject,
+    Asked, Bucket, Catalog, Code, Column, DataRoot, Engine, Format, Heirs, HiveType, JsonOptions, Limits, NewObject,
     Partition, PartitionChange, PartitionCondition, PartitionFilter, PartitionTest, Project, Stamp, Table, TableName,
     catalog_contract,
 };
@@ -139,17 +139,18 @@ async fn partitions_inherit_the_columns_of_their_table() {
     let before = catalog.partitions(&table.name).await.unwrap();
     let columns = vec![Column { hive_type: HiveType::Double, ..table.columns[0].clone() }];
     let table = catalog.put_table(&Table { columns, ..table }).await.unwrap();
-    catalog.inherit(&table.name, None).await.unwrap();
+    let all = Heirs::All { last: &BTreeSet::new() };
+    catalog.inherit(&table.name, all).await.unwrap();
     assert_eq!(glue.calls("BatchUpdatePartition"), 2, "120 partitions, 100 at a time");
     let request = glue.client.get_partition().database_name("shop").table_name("orders").partition_values("r119");
     let partition = request.send().await.unwrap().partition.unwrap();
     let columns = partition.storage_descriptor.unwrap().columns.unwrap();
     assert_eq!(columns[0].r#type.as_deref(), Some("double"));
     assert_eq!(catalog.partitions(&table.name).await.unwrap(), before, "they are where they were");
-    catalog.inherit(&table.name, None).await.unwrap();
+    catalog.inherit(&table.name, all).await.unwrap();
     assert_eq!(glue.calls("BatchUpdatePartition"), 2, "nothing is left to do");
     assert_eq!(catalog.definitions().await.unwrap(), [table], "all tables in few requests");
-    catalog.inherit(&name("absent"), None).await.unwrap();
+    catalog.inherit(&name("absent"), all).await.unwrap();
 }
 
 /// Athena finds nothing in a column that a partition lacks: the partitions in which objects arrive have the columns of their table.
@@ -190,6 +191,15 @@ async fn a_partition_gets_the_columns_that_its_table_got() {
     arrive("shop/t/n=0/4.csv", "id,note,extra\n1.5,x,7\n").await.unwrap();
     for n in ["0", "1"] {
         assert_eq!(columns(n).await[0], "id double", "Athena refuses a partition of other types");
+    }
+
+    // A process that ended after it had changed the table, and before its partitions: the object's message comes again.
+    let mut table = glue.catalog().table(&name("t")).await.unwrap().unwrap();
+    table.columns[2].hive_type = HiveType::Double;
+    glue.catalog().put_table(&table).await.unwrap();
+    arrive("shop/t/n=1/3.csv", "id,note,extra\n1,x,7.5\n").await.unwrap();
+    for n in ["0", "1"] {
+        assert_eq!(columns(n).await[2], "extra double", "all of them, not only where the object lies");
     }
 }
 

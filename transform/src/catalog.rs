@@ -22,8 +22,31 @@ pub use filter::{PartitionCondition, PartitionFilter, PartitionTest};
 pub struct RegisteredPartition {
     /// The partition.
     pub partition: Partition,
-    /// Whether the catalog has columns for it that are not its table's.
-    pub is_outdated: bool,
+    /// The columns that the catalog has for it.
+    pub columns: PartitionColumns,
+}
+
+/// How the columns that a catalog has for a partition are to those of its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionColumns {
+    /// They are the same, or the catalog keeps none for partitions.
+    Same,
+    /// The last ones of the table are missing.
+    Fewer,
+    /// They are others.
+    Other,
+}
+
+/// The partitions that are to get the columns of their table.
+#[derive(Debug, Clone, Copy)]
+pub enum Heirs<'a> {
+    /// Those with these values.
+    With(&'a BTreeSet<Vec<Option<String>>>),
+    /// All; those with these values when the others are through, so that who finds them as they were knows that it is to be done again.
+    All {
+        /// The values.
+        last: &'a BTreeSet<Vec<Option<String>>>,
+    },
 }
 
 /// Where tables and partitions are recorded.
@@ -81,7 +104,7 @@ pub trait Catalog: Debug + Send + Sync {
     ) -> Result<Vec<RegisteredPartition>> {
         let all = self.partitions(&table.name).await?.into_iter();
         let wanted = all.filter(|partition| values.contains(&partition.values));
-        Ok(wanted.map(|partition| RegisteredPartition { partition, is_outdated: false }).collect())
+        Ok(wanted.map(|partition| RegisteredPartition { partition, columns: PartitionColumns::Same }).collect())
     }
 
     /// Adds partitions, or replaces those with the same values. Each partition changes at once.
@@ -90,9 +113,9 @@ pub trait Catalog: Debug + Send + Sync {
     /// [`Code::NotFound`] if the table does not exist.
     async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()>;
 
-    /// Gives all partitions of a table, or those with these values, its columns, in catalogs that keep columns for each partition.
-    /// Some readers refuse a partition whose types are not its table's, and find nothing in columns that it lacks.
-    async fn inherit(&self, _name: &TableName, _of: Option<&BTreeSet<Vec<Option<String>>>>) -> Result<()> {
+    /// Gives partitions of a table its columns, in catalogs that keep columns for each partition. Some readers refuse a partition whose
+    /// types are not its table's, and find nothing in columns that it lacks.
+    async fn inherit(&self, _name: &TableName, _heirs: Heirs<'_>) -> Result<()> {
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use crate::base::with_slash;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Heirs};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::registration::OWNER;
@@ -130,8 +130,8 @@ enum Outdated {
     None,
     /// Those of these values.
     With(BTreeSet<Vec<Option<String>>>),
-    /// Whichever there are.
-    Any,
+    /// Whichever there are; of these values those in which objects have arrived.
+    Any(BTreeSet<Vec<Option<String>>>),
 }
 
 impl TableChange {
@@ -285,18 +285,21 @@ pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, produced: &Prod
 /// # Errors
 /// [`Code::Conflict`] if the table was changed since; the catalog's own errors.
 pub(crate) async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result<()> {
-    if let Some(definition) = &change.definition {
+    if let Some(definition) = change.definition.as_ref().filter(|_| change.created) {
         catalog.put_table(definition).await?;
-    }
-    match &change.outdated {
-        Outdated::None => {}
-        Outdated::With(values) => catalog.inherit(&change.table, Some(values)).await?,
-        Outdated::Any => catalog.inherit(&change.table, None).await?,
     }
     if !change.partitions.is_empty() {
         catalog.put_partitions(&change.table, &change.partitions).await?;
     }
-    Ok(())
+    // What ends in between leaves partitions with the former columns behind, where objects have arrived: who looks at these next goes on.
+    if let Some(definition) = change.definition.as_ref().filter(|_| !change.created) {
+        catalog.put_table(definition).await?;
+    }
+    match &change.outdated {
+        Outdated::None => Ok(()),
+        Outdated::With(values) => catalog.inherit(&change.table, Heirs::With(values)).await,
+        Outdated::Any(last) => catalog.inherit(&change.table, Heirs::All { last }).await,
+    }
 }
 
 async fn update(

@@ -62,7 +62,10 @@ pub use arrival::digest;
 pub use case::{Case, CaseOutcome, Difference, ExpectedAt, KnownColumns, RowDifference, Tested, cases, known_columns};
 #[cfg(any(test, feature = "testing"))]
 pub use catalog::contract::contract as catalog_contract;
-pub use catalog::{Catalog, EmbeddedCatalog, PartitionCondition, PartitionFilter, PartitionTest, RegisteredPartition};
+pub use catalog::{
+    Catalog, EmbeddedCatalog, Heirs, PartitionColumns, PartitionCondition, PartitionFilter, PartitionTest,
+    RegisteredPartition,
+};
 pub use check::Checked;
 pub use code::{Code, Kind};
 pub use discover::{ArrivedIn, ColumnChange, ColumnChangeKind, Discovery, NewObject, TableChange};

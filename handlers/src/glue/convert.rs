@@ -1,9 +1,10 @@
 //! Glue's structures to unglue's: what a table or partition of the catalog means, or why it cannot be read.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_glue::types;
-use transform::{Code, Column, Error, Format, HiveType, Partition, Result, Table, TableName};
+use transform::{Code, Column, Error, Format, HiveType, Partition, PartitionColumns, Result, Table, TableName};
 
 use super::format;
 
@@ -125,15 +126,20 @@ pub(super) fn partition(table: &TableName, glue: &types::Partition) -> Result<Pa
     Ok(Partition { values, location, parameters: parameters(glue.parameters.as_ref(), |_| true) })
 }
 
-/// Whether a partition has the columns of a table: those that readers such as Athena go by in its objects.
-pub(super) fn has_columns_of(table: &Table, partition: &types::Partition) -> bool {
+/// A partition's own columns, beside those of its table: readers such as Athena go by them in its objects.
+pub(super) fn own_columns(table: &Table, partition: &types::Partition) -> PartitionColumns {
     let columns = partition.storage_descriptor.as_ref().and_then(|descriptor| descriptor.columns.as_deref());
     let is = |glue: &types::Column, column: &Column| {
         let hive_type: Option<HiveType> = glue.r#type.as_deref().and_then(|text| text.parse().ok());
         glue.name.to_lowercase() == column.name && hive_type.as_ref() == Some(&column.hive_type)
     };
     let columns = columns.unwrap_or_default();
-    columns.len() == table.columns.len() && columns.iter().zip(&table.columns).all(|(glue, column)| is(glue, column))
+    let is_so_far = columns.iter().zip(&table.columns).all(|(glue, column)| is(glue, column));
+    match columns.len().cmp(&table.columns.len()) {
+        Ordering::Equal if is_so_far => PartitionColumns::Same,
+        Ordering::Less if is_so_far => PartitionColumns::Fewer,
+        _ => PartitionColumns::Other,
+    }
 }
 
 /// The values of a partition. Hive knows no empty string in a key.

@@ -8,7 +8,7 @@ use aws_sdk_glue::error::SdkError;
 use aws_sdk_glue::operation::get_partitions::GetPartitionsError;
 use aws_sdk_glue::types::{self, Segment};
 use futures::{StreamExt, TryStreamExt, stream};
-use transform::{Code, Error, Partition, PartitionChange, Result, TableName};
+use transform::{Code, Error, Heirs, Partition, PartitionChange, Result, TableName};
 
 use super::convert;
 use super::definition::{self, inheriting, partition_input};
@@ -160,21 +160,25 @@ impl GlueCatalog {
         self.delete_partitions(name, deleted).await
     }
 
-    /// Gives all partitions, or those with these values, the columns of their table.
-    pub(super) async fn inherit_columns(&self, name: &TableName, of: Option<&BTreeSet<Values>>) -> Result<()> {
+    /// Gives partitions the columns of their table.
+    pub(super) async fn inherit_columns(&self, name: &TableName, heirs: Heirs<'_>) -> Result<()> {
         let Some(table) = self.find(name).await? else { return Ok(()) };
-        let listed = match of {
-            Some(values) => self.present(name, values.iter()).await?.into_values().collect(),
-            None => {
+        let (listed, last) = match heirs {
+            Heirs::With(values) => (self.present(name, values.iter()).await?.into_values().collect(), values),
+            Heirs::All { last } => {
                 let listed = self.list(name, None, true).await;
-                listed.or_else(|unlisted| unlisted.absent_or_error(name))?
+                (listed.or_else(|unlisted| unlisted.absent_or_error(name))?, last)
             }
         };
         let columns =
             |descriptor: &Option<types::StorageDescriptor>| descriptor.as_ref().and_then(|d| d.columns.clone());
         let wanted = columns(&table.storage_descriptor);
         let stale = listed.iter().filter(|partition| columns(&partition.storage_descriptor) != wanted);
-        self.update_partitions(name, stale.map(|partition| inheriting(partition, &table)).collect()).await?;
+        let (last, first): (Vec<_>, Vec<_>) = stale.partition(|partition| last.contains(&convert::values(partition)));
+        for stale in [first, last] {
+            let inputs = stale.into_iter().map(|partition| inheriting(partition, &table)).collect();
+            self.update_partitions(name, inputs).await?;
+        }
         Ok(())
     }
 

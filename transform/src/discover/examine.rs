@@ -9,14 +9,14 @@ use super::survey::Object;
 use super::{ARRIVED_SAMPLED, NewObject, OBJECTS_SAMPLED, Outdated, Produced, TableChange};
 use super::{columns, folders, format, literal, sample, survey};
 use crate::base::with_slash;
-use crate::catalog::{Catalog, RegisteredPartition};
+use crate::catalog::{Catalog, PartitionColumns, RegisteredPartition};
 use crate::code::{Code, Kind};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::projection;
 use crate::registration::OWNER;
 use crate::store::DataRoot;
-use crate::table::{Table, TableName};
+use crate::table::{Partition, Table, TableName};
 
 /// The change of one table; `None` if there is nothing to say about it. `known` is what the catalog has said of it a moment ago.
 pub(super) async fn examine(
@@ -133,7 +133,7 @@ async fn compare(
     change.columns_changed = drift.changes;
     change.definition = drift.definition;
     if let (Some(registered), false) = (registered, table.partition_keys.is_empty()) {
-        change.outdated = outdated(change, has_arrived, registered);
+        change.outdated = outdated(change, has_arrived, registered, &partitions);
     }
     change.add(partitions);
     Ok(())
@@ -156,7 +156,7 @@ async fn registered(
         return catalog.partitions_with(table, &folders::values(objects, table)).await.map(Some);
     }
     let all = catalog.partitions(&table.name).await?.into_iter();
-    Ok(Some(all.map(|partition| RegisteredPartition { partition, is_outdated: false }).collect()))
+    Ok(Some(all.map(|partition| RegisteredPartition { partition, columns: PartitionColumns::Same }).collect()))
 }
 
 /// A table that is new: what it is like.
@@ -210,15 +210,25 @@ fn at_most(has_arrived: bool) -> usize {
 
 /// The partitions that have other columns than the table, or will have. Columns that are added are of use where objects have arrived;
 /// the older partitions have nothing in them. Types must be the same in all.
-fn outdated(change: &TableChange, has_arrived: bool, registered: Vec<RegisteredPartition>) -> Outdated {
-    let has_other_types = change.columns_changed.iter().any(|column| column.applied && column.old.is_some());
+fn outdated(
+    change: &TableChange,
+    has_arrived: bool,
+    registered: Vec<RegisteredPartition>,
+    new: &[Partition],
+) -> Outdated {
+    let has_other_types = change.columns_changed.iter().any(|column| column.applied && column.old.is_some())
+        || registered.iter().any(|registered| registered.columns == PartitionColumns::Other);
     let has_more = !change.columns_added.is_empty();
-    if has_other_types || has_more && !has_arrived {
-        return Outdated::Any;
+    let is_any = has_other_types || has_more && !has_arrived;
+    let is_changed = is_any || has_more;
+    let registered = registered.into_iter().filter(|of| is_changed || of.columns != PartitionColumns::Same);
+    let new = new.iter().filter(|_| is_changed).map(|partition| partition.values.clone());
+    let outdated: BTreeSet<_> = registered.map(|registered| registered.partition.values).chain(new).collect();
+    match (is_any, outdated.is_empty()) {
+        (true, _) => Outdated::Any(outdated),
+        (false, false) => Outdated::With(outdated),
+        (false, true) => Outdated::None,
     }
-    let outdated = registered.into_iter().filter(|registered| registered.is_outdated || has_more);
-    let outdated: BTreeSet<_> = outdated.map(|registered| registered.partition.values).collect();
-    if outdated.is_empty() { Outdated::None } else { Outdated::With(outdated) }
 }
 
 /// Nobody would ever read an object that lies where the catalog does not have its table.
