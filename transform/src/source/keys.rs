@@ -3,6 +3,7 @@
 //!
 //! The decoder matches keys exactly and reads one that it does not know as nothing at all, which would lose data in silence.
 
+mod order;
 mod rename;
 
 use std::borrow::Cow;

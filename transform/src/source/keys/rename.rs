@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
+use super::order::Order;
 use super::{Keys, Level, NOTHING, ROOT};
 
 /// Levels below which keys keep their names: no type of a table is as deep.
@@ -13,6 +14,17 @@ const DEEPEST: usize = 256;
 
 /// Bytes of a key that is waited for; what is longer keeps its name.
 const LONGEST: usize = 64 << 10;
+
+/// The bytes between values that say where one is.
+const MATTERS: [bool; 256] = {
+    let mut matters = [false; 256];
+    let (bytes, mut at) = (*b"\"{}[],", 0);
+    while at < bytes.len() {
+        matters[bytes[at] as usize] = true;
+        at += 1;
+    }
+    matters
+};
 
 /// Gives keys the names that the table has for them, in a stream of bytes that may be cut anywhere.
 #[derive(Debug)]
@@ -27,6 +39,8 @@ pub(in crate::source) struct Renamer {
     next: usize,
     /// The start of a key that the bytes so far did not end.
     begun: Vec<u8>,
+    /// The keys that came so far, by level.
+    orders: Vec<Order>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +59,8 @@ enum Place {
 
 impl Renamer {
     pub(in crate::source) fn new(keys: Arc<Keys>) -> Self {
-        let place = Place::default();
-        Self { keys, place, open: Vec::new(), deeper: 0, next: ROOT, begun: Vec::new() }
+        let orders = keys.levels.iter().map(|_| Order::default()).collect();
+        Self { keys, place: Place::default(), open: Vec::new(), deeper: 0, next: ROOT, begun: Vec::new(), orders }
     }
 
     /// The bytes with their keys renamed. A key that they do not end comes with the next ones.
@@ -55,12 +69,15 @@ impl Renamer {
         // What of the bytes is in `renamed`, and where the key begins that is read.
         let (mut copied, mut key, mut at) = (0, 0, 0);
         while at < bytes.len() {
-            if matches!(self.place, Place::Text | Place::Key) {
-                // Most of an object is text, in which only two bytes matter.
-                match memchr2(b'"', b'\\', &bytes[at..]) {
-                    Some(offset) => at += offset,
-                    None => break,
-                }
+            // Most of an object is text, in which only two bytes matter, and numbers.
+            let offset = match self.place {
+                Place::Text | Place::Key => memchr2(b'"', b'\\', &bytes[at..]),
+                Place::Value => bytes[at..].iter().position(|byte| MATTERS[usize::from(*byte)]),
+                _ => Some(0),
+            };
+            match offset {
+                Some(offset) => at += offset,
+                None => break,
             }
             match (self.place, bytes[at]) {
                 (Place::Key, b'"') => {
@@ -69,9 +86,8 @@ impl Renamer {
                         true => Cow::Borrowed(&bytes[key..at]),
                         false => Cow::Owned([self.begun.as_slice(), &bytes[key..at]].concat()),
                     };
-                    let (name, level) = named(&self.keys, self.open.last(), &whole);
+                    let (name, level) = named(&self.keys, &mut self.orders, self.open.last(), &whole);
                     self.next = level;
-                    let name = name.filter(|name| name.as_bytes() != whole.as_ref());
                     if name.is_some() || !self.begun.is_empty() {
                         renamed.extend_from_slice(&bytes[copied..key]);
                         renamed.extend_from_slice(name.map_or(whole.as_ref(), str::as_bytes));
@@ -134,6 +150,9 @@ impl Renamer {
             return Place::Value;
         }
         self.open.push((self.next, is_object));
+        if let (Some(order), true) = (self.orders.get_mut(self.next), is_object) {
+            order.begin();
+        }
         self.within((self.next, is_object))
     }
 
@@ -159,12 +178,24 @@ impl Renamer {
     }
 }
 
-/// The name for a key of the object that is open, as the inside of a JSON string, if it is known; and the level of its values.
-fn named<'a>(keys: &'a Keys, open: Option<&(usize, bool)>, key: &[u8]) -> (Option<&'a str>, usize) {
-    let (level, unknown) = (open.map_or(NOTHING, |(level, _)| *level), (None, NOTHING));
-    if let Some(Level::Map(values)) = keys.levels.get(level) {
-        return (None, *values);
+/// The name for a key of the object that is open, as the inside of a JSON string, if it is another one; and the level of its values.
+fn named<'a>(
+    keys: &'a Keys,
+    orders: &'a mut [Order],
+    open: Option<&(usize, bool)>,
+    key: &[u8],
+) -> (Option<&'a str>, usize) {
+    let level = open.map_or(NOTHING, |(level, _)| *level);
+    match (keys.levels.get(level), orders.get_mut(level)) {
+        (Some(Level::Map(values)), _) => (None, *values),
+        (Some(Level::Object(_)), Some(order)) => order.named(key, || search(keys, level, key)),
+        _ => (None, NOTHING),
     }
+}
+
+/// The name for a key of a level, if it is known, and the level of its values.
+fn search<'a>(keys: &'a Keys, level: usize, key: &[u8]) -> (Option<&'a str>, usize) {
+    let unknown = (None, NOTHING);
     let Ok(key) = std::str::from_utf8(key) else { return unknown };
     let found = if key.contains('\\') {
         let Ok(key) = serde_json::from_str::<String>(&format!("\"{key}\"")) else { return unknown };
