@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_glue::types;
-use transform::{Code, Column, Error, Format, HiveType, Partition, PartitionColumns, Result, Table, TableName};
+use transform::{Code, Column, Error, Format, Partition, PartitionColumns, Result, Table, TableName};
 
 use super::format;
 
@@ -129,12 +129,10 @@ pub(super) fn partition(table: &TableName, glue: &types::Partition) -> Result<Pa
 /// A partition's own columns, beside those of its table: readers such as Athena go by them in its objects.
 pub(super) fn own_columns(table: &Table, partition: &types::Partition) -> PartitionColumns {
     let columns = partition.storage_descriptor.as_ref().and_then(|descriptor| descriptor.columns.as_deref());
-    let is = |glue: &types::Column, column: &Column| {
-        let hive_type: Option<HiveType> = glue.r#type.as_deref().and_then(|text| text.parse().ok());
-        glue.name.to_lowercase() == column.name && hive_type.as_ref() == Some(&column.hive_type)
-    };
     let columns = columns.unwrap_or_default();
-    let is_so_far = columns.iter().zip(&table.columns).all(|(glue, column)| is(glue, column));
+    let is_so_far = columns.iter().zip(&table.columns).all(|(glue, wanted)| {
+        column(&table.name, glue).is_ok_and(|own| own.name == wanted.name && own.hive_type == wanted.hive_type)
+    });
     match columns.len().cmp(&table.columns.len()) {
         Ordering::Equal if is_so_far => PartitionColumns::Same,
         Ordering::Less if is_so_far => PartitionColumns::Fewer,

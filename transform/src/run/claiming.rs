@@ -105,11 +105,9 @@ impl Runner<'_> {
             };
             let inputs = driving.into_iter().flat_map(|driving| driving.arrivals()).filter(|arrival| is_bound(arrival));
             let inputs: Vec<Arriving> = inputs.map(|arrival| due::arriving(&claims, arrival)).collect();
-            let ids = inputs.iter().map(|arriving| ArrivalId::of(&arriving.input));
-            let replaced: Vec<ArrivalId> = ids
-                .flat_map(|id| claims.replaced_by(&id).map(|claim| claim.arrival.clone()).collect::<Vec<_>>())
-                .collect();
-            bound.extend(replaced);
+            for arriving in &inputs {
+                bound.extend(claims.replaced_by(&ArrivalId::of(&arriving.input)).map(|claim| claim.arrival.clone()));
+            }
             return Ok(Everything { inputs, listing, settled: bound });
         }
     }

@@ -12,6 +12,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::bytes::{Text, open};
 use super::decoder::{RecordDecoder, UNCLOSED};
 use super::heading::{Head, Heading, csv_fields, cut};
+use super::keys::Renamer;
 use super::reader::ObjectReader;
 use super::records::Splitter;
 use super::rejects::Rejected;
@@ -50,6 +51,8 @@ pub(super) struct Careful {
     text: Text,
     pending: Bytes,
     splitter: Splitter,
+    /// For JSON.
+    renamer: Option<Renamer>,
     /// Lines of a header that were taken, and the names of the fields once they are known; for CSV.
     lines: u32,
     names: Option<Vec<String>>,
@@ -103,8 +106,10 @@ impl Careful {
     ) -> Result<Self> {
         let text = open(store, meta, &reader.table.format, None).await?;
         let splitter = Splitter::new(text.cut);
+        let is_json = matches!(reader.table.format, Format::Json(_));
+        let renamer = is_json.then(|| Renamer::new(Arc::clone(&reader.keys)));
         let object = meta.location.to_string();
-        Ok(Self { reader, text, pending: Bytes::new(), splitter, lines: 0, names: None, object })
+        Ok(Self { reader, text, pending: Bytes::new(), splitter, renamer, lines: 0, names: None, object })
     }
 
     /// The next records, some of them at once; `None` at the end of the object.
@@ -133,8 +138,8 @@ impl Careful {
             };
             if self.is_row(&record)? {
                 bytes += record.len();
-                let is_json = matches!(self.reader.table.format, Format::Json(_));
-                let text = is_json.then(|| self.reader.keys.renamed(&record)).filter(|text| *text != record);
+                let text = self.renamer.as_mut().map(|renamer| renamer.record(&record));
+                let text = text.filter(|text| *text != record);
                 records.push(match text {
                     Some(text) => Record { line, text, written: Some(record) },
                     None => Record { line, text: record, written: None },

@@ -8,9 +8,6 @@ mod rename;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::format::{Format, JsonOptions};
 use crate::hive::HiveType;
@@ -85,13 +82,6 @@ impl Keys {
         }
         keys.levels[ROOT] = object(members);
         keys
-    }
-
-    /// A record with its keys renamed.
-    pub(super) fn renamed(self: &Arc<Self>, record: &[u8]) -> Vec<u8> {
-        let mut renamer = Renamer::new(Arc::clone(self));
-        let renamed = renamer.rename(Bytes::copy_from_slice(record));
-        [renamed, renamer.finish()].concat()
     }
 
     /// The level of a column's or field's values.

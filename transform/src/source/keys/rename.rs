@@ -120,6 +120,14 @@ impl Renamer {
         renamed.freeze()
     }
 
+    /// A record with its keys renamed, whatever came before.
+    pub(in crate::source) fn record(&mut self, record: &[u8]) -> Vec<u8> {
+        (self.place, self.deeper, self.next) = (Place::default(), 0, ROOT);
+        self.open.clear();
+        let renamed = self.rename(Bytes::copy_from_slice(record));
+        [renamed, self.finish()].concat()
+    }
+
     /// What is left at the end: a key that nothing ends.
     pub(in crate::source) fn finish(&mut self) -> Bytes {
         std::mem::take(&mut self.begun).into()
