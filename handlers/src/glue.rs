@@ -5,11 +5,12 @@ mod definition;
 mod expression;
 mod failure;
 mod format;
+mod memory;
 mod partitions;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -25,6 +26,7 @@ use transform::{
 };
 
 use failure::{CHANGED, EXISTS, NOT_FOUND, failed, says};
+use memory::{Definition, Memory};
 
 /// Tries of one request. Glue's limits count all users of an account, so that being refused for a while is normal.
 const TRIES: u32 = 8;
@@ -56,6 +58,7 @@ pub struct GlueCatalog {
     client: Client,
     catalog_id: Option<String>,
     homes: Homes,
+    memory: Memory,
 }
 
 /// The folders of databases that were asked for.
@@ -64,7 +67,7 @@ type Homes = Arc<Mutex<HashMap<String, Arc<OnceCell<Option<String>>>>>>;
 impl GlueCatalog {
     /// The catalog of the account that the client's credentials belong to.
     pub fn new(client: Client) -> Self {
-        Self { client, catalog_id: None, homes: Homes::default() }
+        Self { client, catalog_id: None, homes: Homes::default(), memory: Memory::default() }
     }
 
     /// The catalog of another account.
@@ -238,7 +241,11 @@ impl Catalog for GlueCatalog {
     }
 
     async fn table(&self, name: &TableName) -> Result<Option<Table>> {
-        self.find(name).await?.map(|found| convert::table(name, &found)).transpose()
+        let asked = Instant::now();
+        let Some(found) = self.find(name).await? else { return Ok(None) };
+        let table = convert::table(name, &found)?;
+        self.memory.read(name, Definition::new(found, asked));
+        Ok(Some(table))
     }
 
     async fn put_table(&self, table: &Table) -> Result<Table> {
@@ -265,19 +272,16 @@ impl Catalog for GlueCatalog {
         table: &Table,
         values: &BTreeSet<Vec<Option<String>>>,
     ) -> Result<Vec<RegisteredPartition>> {
-        let present = match self.present(&table.name, values.iter()).await {
-            Err(error) if error.code == Code::NotFound => return Ok(Vec::new()),
-            present => present?,
-        };
-        let registered = |present| {
-            let columns = convert::own_columns(table, present);
-            Ok(RegisteredPartition { partition: convert::partition(&table.name, present)?, columns })
-        };
-        present.values().map(registered).collect()
+        self.registered(table, values.iter()).await
     }
 
-    async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
-        self.put_all(name, partitions).await
+    /// A process that has seen partitions of a table has mostly seen those that are being filled.
+    fn is_likely_new(&self, name: &TableName, values: &[Option<String>]) -> bool {
+        self.memory.is_likely_new(name, values)
+    }
+
+    async fn add_partitions(&self, table: &Table, partitions: &[Partition]) -> Result<Vec<RegisteredPartition>> {
+        self.add_all(table, partitions).await
     }
 
     async fn inherit(&self, name: &TableName, heirs: Heirs<'_>) -> Result<()> {

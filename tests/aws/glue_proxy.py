@@ -19,8 +19,9 @@ For tests there is also, without signatures:
     GET  /_control/requests  {"GetTable": 4, …}: calls so far, those that were made to fail included
     POST /_control/reset     forgets the counts, the failures that are still due, and everything in the catalog
 
-A failure has the fields `error` (InternalServiceException), `times` (1), `after` (false: the call has no effect; true: it has,
-only its answer is lost) and `entries` (0: the call fails; else the first so many entries of a batch do).
+A failure has the fields `error` (InternalServiceException; null: the call is only late), `times` (1), `after` (false: the call has no
+effect; true: it has, only its answer is lost), `entries` (0: the call fails; else the first so many entries of a batch do) and `late`
+(0: seconds until the call has an effect).
 """
 
 import argparse
@@ -64,8 +65,8 @@ class Failures:
         throttled = {name: {"error": "ThrottlingException", "times": times} for name, times in wish.get("throttle", {}).items()}
         with self.lock:
             for name, failure in [*throttled.items(), *wish.get("fail", {}).items()]:
-                whole = {"error": "InternalServiceException", "times": 1, "after": False, "entries": 0, **failure}
-                if len(whole) > 4:
+                whole = {"error": "InternalServiceException", "times": 1, "after": False, "entries": 0, "late": 0, **failure}
+                if len(whole) > 5:
                     raise ValueError(f"unknown field in {failure}")
                 if whole["entries"] and name not in BATCHES:
                     raise ValueError(f"{name} has no entries")
@@ -93,6 +94,9 @@ class Glue:
         """Carries out one call."""
         time.sleep(self.latency)
         failure = self.failures.next(operation)
+        if failure:
+            time.sleep(failure["late"])
+            failure = failure if failure["error"] else None
         if failure and not failure["after"] and not failure["entries"]:
             raise asked_for(failure)
         call = Call(operation, request, functools.partial(self.forward, headers), self.page)

@@ -1,5 +1,6 @@
 //! The Glue catalog of the tests: moto behind the strict proxy, one for each test. It ends with the test.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -89,8 +90,12 @@ impl Glue {
 
     /// How many calls of an operation there were.
     pub(crate) fn calls(&self, operation: &str) -> u64 {
-        let counts: Value = serde_json::from_str(&self.exchange("GET", "/_control/requests", "")).unwrap();
-        counts[operation].as_u64().unwrap_or_default()
+        self.all_calls().get(operation).copied().unwrap_or_default()
+    }
+
+    /// The same of all operations.
+    pub(crate) fn all_calls(&self) -> BTreeMap<String, u64> {
+        serde_json::from_str(&self.exchange("GET", "/_control/requests", "")).unwrap()
     }
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> String {

@@ -107,11 +107,16 @@ pub trait Catalog: Debug + Send + Sync {
         Ok(wanted.map(|partition| RegisteredPartition { partition, columns: PartitionColumns::Same }).collect())
     }
 
-    /// Adds partitions, or replaces those with the same values. Each partition changes at once.
+    /// Whether a partition is so likely to be new that it is better added at once than asked for. A guess: nothing may be wrong for it.
+    fn is_likely_new(&self, _name: &TableName, _values: &[Option<String>]) -> bool {
+        false
+    }
+
+    /// Adds partitions, made of the table's columns. Returns those whose values were there already, as they are, sorted by them.
     ///
     /// # Errors
     /// [`Code::NotFound`] if the table does not exist.
-    async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()>;
+    async fn add_partitions(&self, table: &Table, partitions: &[Partition]) -> Result<Vec<RegisteredPartition>>;
 
     /// Gives partitions of a table its columns, in catalogs that keep columns for each partition. Some readers refuse a partition whose
     /// types are not its table's, and find nothing in columns that it lacks.

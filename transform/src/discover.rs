@@ -3,6 +3,7 @@
 //! Objects at `d/t/…` belong to the table `d.t`; folders `key=value` directly below the table are its partitions. The step only
 //! ever adds: tables, columns at the end, partitions. What contradicts the catalog is reported, and left as it is.
 
+mod change;
 mod columns;
 mod drift;
 mod examine;
@@ -18,13 +19,14 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use crate::base::with_slash;
-use crate::catalog::{Catalog, Heirs};
+use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::registration::OWNER;
 use crate::store::DataRoot;
-use crate::table::{Column, Partition, Table, TableName};
+use crate::table::{Table, TableName};
 
+pub use change::TableChange;
 pub use drift::{ColumnChange, ColumnChangeKind};
 use examine::examine;
 
@@ -91,75 +93,6 @@ pub struct NewObject {
     pub url: String,
     /// Its size in bytes.
     pub bytes: u64,
-}
-
-/// What changes in the catalog for one table.
-#[derive(Debug, serde::Serialize)]
-pub struct TableChange {
-    /// The table.
-    pub table: TableName,
-    /// Whether it is new.
-    pub created: bool,
-    /// The columns of a new table, or those added to the end of a known one; partition keys are not among them.
-    pub columns_added: Vec<Column>,
-    /// How the objects of a known table differ from it, and whether its definition changes for that.
-    pub columns_changed: Vec<ColumnChange>,
-    /// Values of the partitions that are added, sorted.
-    pub partitions_added: Vec<Vec<Option<String>>>,
-    /// Number of objects with data.
-    pub objects: usize,
-    /// Number of objects passed over: empty, hidden (names that begin with `_` or `.`), folder markers.
-    pub skipped: usize,
-    /// What could not be read or contradicts the catalog; it was left as it is.
-    pub findings: Vec<Error>,
-    /// The definition to put, if it changes.
-    #[serde(skip)]
-    definition: Option<Table>,
-    /// The partitions to put.
-    #[serde(skip)]
-    partitions: Vec<Partition>,
-    /// The partitions that are to get the table's columns.
-    #[serde(skip)]
-    outdated: Outdated,
-}
-
-/// Partitions in the catalog with columns that are not their table's.
-#[derive(Debug, Default)]
-enum Outdated {
-    #[default]
-    None,
-    /// Those of these values.
-    With(BTreeSet<Vec<Option<String>>>),
-    /// Whichever there are; of these values those in which objects have arrived.
-    Any(BTreeSet<Vec<Option<String>>>),
-}
-
-impl TableChange {
-    fn new(table: TableName) -> Self {
-        Self {
-            table,
-            created: false,
-            columns_added: Vec::new(),
-            columns_changed: Vec::new(),
-            partitions_added: Vec::new(),
-            objects: 0,
-            skipped: 0,
-            findings: Vec::new(),
-            definition: None,
-            partitions: Vec::new(),
-            outdated: Outdated::None,
-        }
-    }
-
-    fn add(&mut self, partitions: Vec<Partition>) {
-        self.partitions_added = partitions.iter().map(|partition| partition.values.clone()).collect();
-        self.partitions = partitions;
-    }
-
-    /// Whether the catalog changes, as against findings only.
-    pub fn is_change(&self) -> bool {
-        self.definition.is_some() || !self.partitions.is_empty() || !matches!(self.outdated, Outdated::None)
-    }
 }
 
 /// Brings the catalog up to date with the data folder, and says what was done. A second call finds nothing to do.
@@ -280,28 +213,6 @@ pub(crate) async fn diff(root: &DataRoot, catalog: &dyn Catalog, produced: &Prod
     Ok(Discovery { tables: tables.into_iter().flatten().collect(), findings: survey.findings })
 }
 
-/// Does what a [`diff`] said.
-///
-/// # Errors
-/// [`Code::Conflict`] if the table was changed since; the catalog's own errors.
-pub(crate) async fn apply(catalog: &dyn Catalog, change: &TableChange) -> Result<()> {
-    if let Some(definition) = change.definition.as_ref().filter(|_| change.created) {
-        catalog.put_table(definition).await?;
-    }
-    if !change.partitions.is_empty() {
-        catalog.put_partitions(&change.table, &change.partitions).await?;
-    }
-    // What ends in between leaves partitions with the former columns behind, where objects have arrived: who looks at these next goes on.
-    if let Some(definition) = change.definition.as_ref().filter(|_| !change.created) {
-        catalog.put_table(definition).await?;
-    }
-    match &change.outdated {
-        Outdated::None => Ok(()),
-        Outdated::With(values) => catalog.inherit(&change.table, Heirs::With(values)).await,
-        Outdated::Any(last) => catalog.inherit(&change.table, Heirs::All { last }).await,
-    }
-}
-
 async fn update(
     root: &DataRoot,
     catalog: &dyn Catalog,
@@ -313,9 +224,9 @@ async fn update(
     let mut attempt = 1;
     loop {
         let examined = examine(root, catalog, name.clone(), produced, arrived, known.take()).await?;
-        let Some(change) = examined else { return Ok(None) };
-        match apply(catalog, &change).await {
-            Ok(()) => return Ok(Some(change)),
+        let Some(mut change) = examined else { return Ok(None) };
+        match change.apply(catalog).await {
+            Ok(()) => return Ok(change.is_worth_telling().then_some(change)),
             Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
         }

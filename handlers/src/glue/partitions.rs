@@ -3,19 +3,21 @@
 mod batches;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use aws_sdk_glue::error::SdkError;
 use aws_sdk_glue::operation::get_partitions::GetPartitionsError;
 use aws_sdk_glue::types::{self, Segment};
 use futures::{StreamExt, TryStreamExt, stream};
-use transform::{Code, Error, Heirs, Partition, PartitionChange, Result, TableName};
+use transform::{Code, Error, Heirs, Partition, PartitionChange, RegisteredPartition, Result, Table, TableName};
 
 use super::convert;
 use super::definition::{self, inheriting, partition_input};
 use super::failure::{NOT_FOUND, failed, says};
+use super::memory::{Definition, FRESH};
 use super::{GlueCatalog, changed};
 
-type Values = Vec<Option<String>>;
+pub(super) type Values = Vec<Option<String>>;
 
 /// Partitions of one answer; Glue's maximum.
 const PAGE: i32 = 1000;
@@ -92,38 +94,64 @@ impl GlueCatalog {
         segments.try_concat().await
     }
 
-    /// Adds partitions, or replaces those that are there and differ.
-    pub(super) async fn put_all(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
-        let table = self.partitioned(name, partitions.iter().map(|partition| &partition.values)).await?;
+    /// Those of some partitions that exist, sorted by their values.
+    pub(super) async fn registered(
+        &self,
+        table: &Table,
+        wanted: impl Iterator<Item = &Values> + Send,
+    ) -> Result<Vec<RegisteredPartition>> {
+        let present = match self.present(&table.name, wanted).await {
+            Err(error) if error.code == Code::NotFound => return Ok(Vec::new()),
+            present => present?,
+        };
+        self.memory.seen(&table.name, present.keys());
+        let registered = |present| {
+            let columns = convert::own_columns(table, present);
+            Ok(RegisteredPartition { partition: convert::partition(&table.name, present)?, columns })
+        };
+        present.values().map(registered).collect()
+    }
+
+    /// Adds partitions. Returns those that were there.
+    ///
+    /// They are made by the definition that the table was found with, if that was a moment ago. Another process may change the
+    /// table's columns meanwhile, and has waited before it listed the partitions that are to get them ([`FRESH`]): what was
+    /// added in that time is among them, and what took longer is looked at again. Who ends in between is asked again for the same
+    /// objects, and finds partitions with other columns.
+    pub(super) async fn add_all(&self, table: &Table, partitions: &[Partition]) -> Result<Vec<RegisteredPartition>> {
+        let name = &table.name;
+        let definition = match self.memory.fresh(table) {
+            Some(definition) => definition,
+            None => {
+                let asked = Instant::now();
+                Definition::new(self.present_table(name).await?, asked)
+            }
+        };
+        has_a_value_for_each_key(&definition.table, name, partitions.iter().map(|partition| &partition.values))?;
         // Of several with the same values the last.
         let mut wanted: BTreeMap<&Values, &Partition> =
             partitions.iter().map(|partition| (&partition.values, partition)).collect();
+        let mut added: BTreeSet<Values> = wanted.keys().map(|values| (*values).clone()).collect();
+        let mut present = Vec::new();
         for _ in 0..ATTEMPTS {
-            let inputs = wanted.values().map(|partition| partition_input(partition, &table, None)).collect();
+            let inputs = wanted.values().map(|partition| partition_input(partition, &definition.table, None)).collect();
             let existing = self.create_partitions(name, inputs).await?;
-            wanted.retain(|values, _| existing.contains(*values));
-            if wanted.is_empty() {
-                return Ok(());
+            let found = self.registered(table, existing.iter()).await?;
+            for there in &found {
+                added.remove(&there.partition.values);
             }
-            let present = self.present(name, wanted.keys().copied()).await?;
-            let is_put = |wanted: &Partition| -> Result<bool> {
-                let Some(present) = present.get(&wanted.values) else { return Ok(false) };
-                Ok(convert::partition(name, present)? == *wanted)
-            };
-            let mut updates = Vec::new();
-            let mut vanished = BTreeSet::new();
-            for (values, partition) in &wanted {
-                match present.get(*values) {
-                    None => _ = vanished.insert((*values).clone()),
-                    Some(_) if is_put(partition)? => {}
-                    Some(present) => updates.push(partition_input(partition, &table, Some(present))),
-                }
+            present.extend(found);
+            // One that vanished meanwhile is added after all.
+            wanted.retain(|values, _| existing.contains(*values) && added.contains(*values));
+            if !wanted.is_empty() {
+                continue;
             }
-            vanished.extend(self.update_partitions(name, updates).await?);
-            wanted.retain(|values, _| vanished.contains(*values));
-            if wanted.is_empty() {
-                return Ok(());
+            self.memory.seen(name, added.iter());
+            if !definition.is_fresh() && !added.is_empty() {
+                self.inherit_columns(name, Heirs::With(&added)).await?;
             }
+            present.sort_by(|a, b| a.partition.values.cmp(&b.partition.values));
+            return Ok(present);
         }
         Err(changed(name))
     }
@@ -137,7 +165,8 @@ impl GlueCatalog {
     pub(super) async fn change_all(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {
         // A table that is rebuilt with other keys loses partitions that have values for the former ones.
         let put = changes.iter().filter(|change| change.to.is_some());
-        let table = self.partitioned(name, put.map(|change| &change.values)).await?;
+        let table = self.present_table(name).await?;
+        has_a_value_for_each_key(&table, name, put.map(|change| &change.values))?;
         let present = self.present(name, changes.iter().map(|change| &change.values)).await?;
         let (mut created, mut updated, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
@@ -162,6 +191,10 @@ impl GlueCatalog {
 
     /// Gives partitions the columns of their table.
     pub(super) async fn inherit_columns(&self, name: &TableName, heirs: Heirs<'_>) -> Result<()> {
+        // Others may just be adding partitions with the former columns.
+        if let Heirs::All { .. } = heirs {
+            tokio::time::sleep(FRESH).await;
+        }
         let Some(table) = self.find(name).await? else { return Ok(()) };
         let (listed, last) = match heirs {
             Heirs::With(values) => (self.present(name, values.iter()).await?.into_values().collect(), values),
@@ -182,25 +215,28 @@ impl GlueCatalog {
         Ok(())
     }
 
-    /// The table to which partitions with these values are to be added.
-    async fn partitioned<'a>(
-        &self,
-        name: &TableName,
-        mut partitions: impl Iterator<Item = &'a Values> + Send,
-    ) -> Result<types::Table> {
-        let Some(table) = self.find(name).await? else {
-            return Err(Error::new(Code::NotFound, format!("the table `{name}` is not in the Glue Data Catalog"))
-                .help("create it first, for example with `unglue catalog`"));
-        };
-        let keys = table.partition_keys.as_ref().map_or(0, Vec::len);
-        match partitions.find(|values| values.len() != keys) {
-            None => Ok(table),
-            Some(odd) => Err(Error::new(
-                Code::BadPartitionValue,
-                format!("a partition of `{name}` has {} values, but the table has {keys} partition keys", odd.len()),
-            )
-            .help("give one value for each key")),
-        }
+    /// The table to which partitions are to be added.
+    async fn present_table(&self, name: &TableName) -> Result<types::Table> {
+        self.find(name).await?.ok_or_else(|| {
+            Error::new(Code::NotFound, format!("the table `{name}` is not in the Glue Data Catalog"))
+                .help("create it first, for example with `unglue catalog`")
+        })
+    }
+}
+
+fn has_a_value_for_each_key<'a>(
+    table: &types::Table,
+    name: &TableName,
+    mut partitions: impl Iterator<Item = &'a Values>,
+) -> Result<()> {
+    let keys = table.partition_keys.as_ref().map_or(0, Vec::len);
+    match partitions.find(|values| values.len() != keys) {
+        None => Ok(()),
+        Some(odd) => Err(Error::new(
+            Code::BadPartitionValue,
+            format!("a partition of `{name}` has {} values, but the table has {keys} partition keys", odd.len()),
+        )
+        .help("give one value for each key")),
     }
 }
 

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
-use crate::catalog::{Catalog, PartitionColumns, PartitionCondition, PartitionFilter, PartitionTest};
+use crate::catalog::{
+    Catalog, PartitionColumns, PartitionCondition, PartitionFilter, PartitionTest, RegisteredPartition,
+};
 use crate::code::Code;
 use crate::error::Result;
 use crate::format::{CsvOptions, Format, JsonOptions};
@@ -137,7 +139,7 @@ impl Suite<'_> {
             "changing partitions of an absent table",
         );
         refused(
-            self.catalog.put_partitions(&name, &[partition]).await,
+            self.catalog.add_partitions(&self.table("absent"), &[partition]).await,
             Code::NotFound,
             "adding a partition to an absent table",
         );
@@ -170,7 +172,7 @@ impl Suite<'_> {
     async fn definitions_are_replaced_by_version(&self) {
         let first = self.created(&self.table("replaced")).await;
         let partition = self.partition("replaced", [Some("2026-01-01"), Some("eu")], "p");
-        ok(self.catalog.put_partitions(&first.name, std::slice::from_ref(&partition)).await, "adding a partition");
+        ok(self.catalog.add_partitions(&first, std::slice::from_ref(&partition)).await, "adding a partition");
 
         let mut changed = first.clone();
         changed.columns.push(column("amount", "decimal(12,2)"));
@@ -246,18 +248,28 @@ impl Suite<'_> {
     }
 
     async fn partitions_are_put_and_dropped(&self) {
-        let name = self.created(&self.table("partitioned")).await.name;
+        let table = self.created(&self.table("partitioned")).await;
+        let name = table.name.clone();
         let partition = |day, region, folder| self.partition("partitioned", [Some(day), Some(region)], folder);
         let (a, b, c) = (
             partition("2026-01-01", "eu", "a"),
             partition("2026-01-01", "us", "b"),
             partition("2026-01-02", "eu", "c"),
         );
-        ok(self.catalog.put_partitions(&name, &[]).await, "adding no partition");
+        let same = |partition: &Partition| RegisteredPartition {
+            partition: partition.clone(),
+            columns: PartitionColumns::Same,
+        };
+        let adding = |partitions: Vec<Partition>, what: &'static str| {
+            let table = &table;
+            async move { ok(self.catalog.add_partitions(table, &partitions).await, what) }
+        };
+        assert_eq!(adding(vec![], "adding no partition").await, []);
         assert_eq!(self.partitions(&name).await, []);
-        ok(self.catalog.put_partitions(&name, &[c.clone(), a.clone()]).await, "adding partitions");
-        ok(self.catalog.put_partitions(&name, std::slice::from_ref(&b)).await, "adding one more");
-        ok(self.catalog.put_partitions(&name, &[b.clone(), a.clone()]).await, "adding the same again");
+        assert_eq!(adding(vec![c.clone(), a.clone()], "adding partitions").await, []);
+        assert_eq!(adding(vec![b.clone()], "adding one more").await, []);
+        let there = adding(vec![b.clone(), a.clone()], "adding the same again").await;
+        assert_eq!(there, [same(&a), same(&b)], "what was there is told, sorted by its values");
         let version = self.stored(&name).await.version;
         assert_eq!(
             self.partitions(&name).await,
@@ -267,7 +279,13 @@ impl Suite<'_> {
 
         let mut moved = partition("2026-01-01", "us", "b2");
         moved.parameters.insert("rows".to_owned(), "17".to_owned());
-        ok(self.catalog.put_partitions(&name, std::slice::from_ref(&moved)).await, "moving a partition");
+        let new = partition("2026-01-04", "us", "e");
+        let there = adding(vec![new.clone(), moved.clone()], "adding one that is there in another place").await;
+        assert_eq!(there, [same(&b)], "it is told as it is");
+        assert_eq!(self.partitions(&name).await[1], b, "and left as it is");
+        assert_eq!(self.partitions(&name).await[3], new, "and the others are added");
+        let changes = [moving(&b, Some(&b), Some(&moved)), moving(&new, Some(&new), None)];
+        ok(self.catalog.change_partitions(&name, &changes).await, "moving a partition");
         assert_eq!(
             self.partitions(&name).await,
             [a.clone(), moved.clone(), c.clone()],
@@ -289,7 +307,8 @@ impl Suite<'_> {
     }
 
     async fn odd_values_are_kept(&self) {
-        let name = self.created(&self.table("odd")).await.name;
+        let table = self.created(&self.table("odd")).await;
+        let name = table.name.clone();
         let values = ["a/b", "a=b", "100%", "a b+c", "it's \"so\"", "~#?*[]{}:\\", "é 日本 🎉", "007", "NULL", "null"];
         let mut expected =
             vec![self.partition("odd", [None, None], "none"), self.partition("odd", [None, Some("eu")], "half")];
@@ -299,7 +318,7 @@ impl Suite<'_> {
                 .enumerate()
                 .map(|(index, value)| self.partition("odd", [Some("2026-01-01"), Some(value)], &format!("p{index}"))),
         );
-        ok(self.catalog.put_partitions(&name, &expected).await, "adding partitions with odd values");
+        ok(self.catalog.add_partitions(&table, &expected).await, "adding partitions with odd values");
         expected.sort_by(|a, b| a.values.cmp(&b.values));
         assert_eq!(self.partitions(&name).await, expected, "values are kept as they are, NULL comes first");
 
@@ -313,13 +332,14 @@ impl Suite<'_> {
     }
 
     async fn a_thousand_partitions_are_kept(&self) {
-        let name = self.created(&self.table("many")).await.name;
+        let table = self.created(&self.table("many")).await;
+        let name = table.name.clone();
         let expected: Vec<Partition> = (0..1000)
             .map(|index| {
                 self.partition("many", [Some("2026-01-01"), Some(&format!("r{index:04}"))], &format!("p{index}"))
             })
             .collect();
-        ok(self.catalog.put_partitions(&name, &expected).await, "adding 1,000 partitions in one call");
+        ok(self.catalog.add_partitions(&table, &expected).await, "adding 1,000 partitions in one call");
         assert_eq!(self.partitions(&name).await, expected, "all of 1,000 partitions are read, in order");
         let all: Vec<_> = expected.iter().map(|partition| moving(partition, Some(partition), None)).collect();
         ok(self.catalog.change_partitions(&name, &all).await, "dropping 1,000 partitions in one call");
@@ -335,7 +355,7 @@ impl Suite<'_> {
                 all.push(self.partition("filtered", [Some(day), Some(region)], &format!("{day}-{region}")));
             }
         }
-        ok(self.catalog.put_partitions(&name, &all).await, "adding partitions to be filtered");
+        ok(self.catalog.add_partitions(&table, &all).await, "adding partitions to be filtered");
         let day = |test| condition("day", "date", test);
         let region = |test| condition("region", "string", test);
         let one = |value: &str| PartitionTest::In(vec![value.to_owned()]);
@@ -388,19 +408,26 @@ impl Suite<'_> {
     }
 
     async fn concurrent_partitions_are_all_kept(&self) {
-        let name = &self.created(&self.table("busy")).await.name;
+        let table = &self.created(&self.table("busy")).await;
+        let name = &table.name;
         let tasks = (0..8).map(|task| async move {
+            let mut told = Vec::new();
             for index in 0..5 {
                 let region = format!("t{task}-{index}");
-                let partition = self.partition("busy", [Some("2026-01-01"), Some(&region)], &region);
-                ok(self.catalog.put_partitions(name, &[partition]).await, "adding a partition beside other writers");
+                let own = self.partition("busy", [Some("2026-01-01"), Some(&region)], &region);
+                let common = self.partition("busy", [Some("2026-01-01"), Some("common")], "common");
+                let both = [own, common];
+                told.extend(ok(self.catalog.add_partitions(table, &both).await, "adding beside other writers"));
             }
+            told
         });
-        join_all(tasks).await;
+        let told: Vec<_> = join_all(tasks).await.into_iter().flatten().collect();
+        assert_eq!(told.len(), 39, "who adds what another has added is told, all but the first");
         let found: Vec<_> =
             self.partitions(name).await.into_iter().filter_map(|mut partition| partition.values.remove(1)).collect();
         let mut expected: Vec<_> =
             (0..8).flat_map(|task| (0..5).map(move |index| format!("t{task}-{index}"))).collect();
+        expected.push("common".to_owned());
         expected.sort();
         assert_eq!(found, expected, "8 writers at once lose no partition");
     }

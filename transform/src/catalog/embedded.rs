@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
 use self::log::{Change, Entry, State};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, PartitionColumns, RegisteredPartition};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::store::{DataRoot, storage};
@@ -85,7 +85,11 @@ impl EmbeddedCatalog {
     }
 
     /// Adds the change that `decide` makes of the present state, until no other process was faster; `None` changes nothing.
-    async fn change(&self, name: &TableName, decide: impl Fn(&State) -> Result<Option<Change>>) -> Result<State> {
+    async fn change(
+        &self,
+        name: &TableName,
+        mut decide: impl FnMut(&State) -> Result<Option<Change>>,
+    ) -> Result<State> {
         for _ in 0..ATTEMPTS {
             let mut state = self.state(name).await?;
             let Some(change) = decide(&state)? else { return Ok(state) };
@@ -157,14 +161,17 @@ impl Catalog for EmbeddedCatalog {
         Ok(self.state(name).await?.partitions().cloned().collect())
     }
 
-    async fn put_partitions(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
+    async fn add_partitions(&self, table: &Table, partitions: &[Partition]) -> Result<Vec<RegisteredPartition>> {
+        let mut present = Vec::new();
         let decide = |state: &State| {
-            fits(name, state, partitions.iter().map(|partition| &partition.values))?;
-            let changed = state.missing(partitions);
-            Ok((!changed.is_empty()).then_some(Change::Partitions { put: changed, drop: Vec::new() }))
+            fits(&table.name, state, partitions.iter().map(|partition| &partition.values))?;
+            let new;
+            (present, new) = state.known_and_new(partitions);
+            Ok((!new.is_empty()).then_some(Change::Partitions { put: new, drop: Vec::new() }))
         };
-        self.change(name, decide).await?;
-        Ok(())
+        self.change(&table.name, decide).await?;
+        let as_is = |partition| RegisteredPartition { partition, columns: PartitionColumns::Same };
+        Ok(present.into_iter().map(as_is).collect())
     }
 
     async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {

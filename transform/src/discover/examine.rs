@@ -1,12 +1,10 @@
 //! What changes for one table: its objects are listed or taken as told, sampled, and compared with the catalog.
 
-use std::collections::BTreeSet;
-
 use futures::try_join;
 
 use super::drift::{self, MADE_BY, SPELLED, UNDECIDED};
 use super::survey::Object;
-use super::{ARRIVED_SAMPLED, NewObject, OBJECTS_SAMPLED, Outdated, Produced, TableChange};
+use super::{ARRIVED_SAMPLED, NewObject, OBJECTS_SAMPLED, Produced, TableChange};
 use super::{columns, folders, format, literal, sample, survey};
 use crate::base::with_slash;
 use crate::catalog::{Catalog, PartitionColumns, RegisteredPartition};
@@ -16,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::projection;
 use crate::registration::OWNER;
 use crate::store::DataRoot;
-use crate::table::{Partition, Table, TableName};
+use crate::table::{Table, TableName};
 
 /// The change of one table; `None` if there is nothing to say about it. `known` is what the catalog has said of it a moment ago.
 pub(super) async fn examine(
@@ -36,7 +34,7 @@ pub(super) async fn examine(
         Err(error) if error.code == Code::UnsupportedTable => {
             let of_each = |object: &NewObject| error.copy().in_object(&object.url, None);
             let findings = arrived.map_or_else(|| vec![error.copy()], |objects| objects.iter().map(of_each).collect());
-            return Ok(Some(TableChange { findings, ..TableChange::new(name) }));
+            return Ok(Some(TableChange::of_findings(name, findings)));
         }
         known => known?,
     };
@@ -50,7 +48,7 @@ pub(super) async fn examine(
         let findings: Vec<Error> =
             objects.iter().filter(|object| !is_in_it(object)).map(|object| misplaced(table, object)).collect();
         if !findings.is_empty() {
-            return Ok(Some(TableChange { findings, ..TableChange::new(name) }));
+            return Ok(Some(TableChange::of_findings(name, findings)));
         }
     }
     // Its SQL file was removed or renamed, and the catalog does not know it any more.
@@ -64,9 +62,7 @@ pub(super) async fn examine(
         Err(error) if error.kind() == Kind::Data => change.findings.push(error),
         Err(error) => return Err(error),
     }
-    // That columns are missing is told of what arrived, not of a table again and again.
-    let is_told = arrived.is_some() && !change.columns_changed.is_empty();
-    Ok((change.is_change() || !change.findings.is_empty() || is_told).then_some(change))
+    Ok(change.is_worth_telling().then_some(change))
 }
 
 async fn plan(
@@ -105,7 +101,7 @@ async fn plan(
 
     let has_arrived = arrived.is_some();
     match known {
-        Some(table) => compare(root, catalog, &table, &listing.objects, has_arrived, change).await,
+        Some(table) => compare(root, catalog, table, listing.objects, has_arrived, change).await,
         None => describe(root, location, &listing.objects, has_arrived, change).await,
     }
 }
@@ -114,32 +110,34 @@ async fn plan(
 async fn compare(
     root: &DataRoot,
     catalog: &dyn Catalog,
-    table: &Table,
-    objects: &[Object],
+    table: Table,
+    objects: Vec<Object>,
     has_arrived: bool,
     change: &mut TableChange,
 ) -> Result<()> {
     let mut unread = Vec::new();
-    let samples = sample::read(root, objects, Some(&table.format), at_most(has_arrived), &mut unread);
-    let (registered, samples) = try_join!(registered(catalog, table, objects, has_arrived), samples)?;
+    let samples = sample::read(root, &objects, Some(&table.format), at_most(has_arrived), &mut unread);
+    let (registered, samples) = try_join!(registered(catalog, &table, &objects, has_arrived), samples)?;
     if let (Some(registered), true) = (&registered, has_arrived) {
-        change.findings.extend(folders::elsewhere(objects, table, registered));
+        change.findings.extend(folders::elsewhere(&objects, &table, registered));
     }
-    let unregistered = |registered: &Vec<_>| folders::unregistered(objects, table, registered, &mut change.findings);
+    let unregistered = |registered: &Vec<_>| folders::unregistered(&objects, &table, registered, &mut change.findings);
     let partitions = registered.as_ref().map(unregistered).unwrap_or_default();
     change.findings.extend(unread);
-    let drift = drift::of_known_table(table, &samples, &mut change.findings)?;
+    let drift = drift::of_known_table(&table, &samples, &mut change.findings)?;
     change.columns_added = drift.added;
     change.columns_changed = drift.changes;
     change.definition = drift.definition;
-    if let (Some(registered), false) = (registered, table.partition_keys.is_empty()) {
-        change.outdated = outdated(change, has_arrived, registered, &partitions);
-    }
     change.add(partitions);
+    (change.known, change.arrived) = (Some(table), has_arrived.then_some(objects));
+    if let Some(registered) = registered {
+        change.compare(registered);
+    }
     Ok(())
 }
 
-/// The partitions of a table, or those in which objects have arrived; `None` for projected ones, which are in no catalog.
+/// The partitions of a table, or those in which objects have arrived; `None` for projected ones, which are in no catalog. Those that
+/// are likely to be new are not asked for: who adds them is told if they are not.
 async fn registered(
     catalog: &dyn Catalog,
     table: &Table,
@@ -153,7 +151,9 @@ async fn registered(
         return Ok(Some(Vec::new()));
     }
     if has_arrived {
-        return catalog.partitions_with(table, &folders::values(objects, table)).await.map(Some);
+        let mut values = folders::values(objects, table);
+        values.retain(|values| !catalog.is_likely_new(&table.name, values));
+        return catalog.partitions_with(table, &values).await.map(Some);
     }
     let all = catalog.partitions(&table.name).await?.into_iter();
     Ok(Some(all.map(|partition| RegisteredPartition { partition, columns: PartitionColumns::Same }).collect()))
@@ -206,29 +206,6 @@ async fn describe(
 /// How many objects are sampled.
 fn at_most(has_arrived: bool) -> usize {
     if has_arrived { ARRIVED_SAMPLED } else { OBJECTS_SAMPLED }
-}
-
-/// The partitions that have other columns than the table, or will have. Columns that are added are of use where objects have arrived;
-/// the older partitions have nothing in them. Types must be the same in all.
-fn outdated(
-    change: &TableChange,
-    has_arrived: bool,
-    registered: Vec<RegisteredPartition>,
-    new: &[Partition],
-) -> Outdated {
-    let has_other_types = change.columns_changed.iter().any(|column| column.applied && column.old.is_some())
-        || registered.iter().any(|registered| registered.columns == PartitionColumns::Other);
-    let has_more = !change.columns_added.is_empty();
-    let is_any = has_other_types || has_more && !has_arrived;
-    let is_changed = is_any || has_more;
-    let registered = registered.into_iter().filter(|of| is_changed || of.columns != PartitionColumns::Same);
-    let new = new.iter().filter(|_| is_changed).map(|partition| partition.values.clone());
-    let outdated: BTreeSet<_> = registered.map(|registered| registered.partition.values).chain(new).collect();
-    match (is_any, outdated.is_empty()) {
-        (true, _) => Outdated::Any(outdated),
-        (false, false) => Outdated::With(outdated),
-        (false, true) => Outdated::None,
-    }
 }
 
 /// Nobody would ever read an object that lies where the catalog does not have its table.

@@ -18,6 +18,7 @@ use crate::catalog::EmbeddedCatalog;
 use crate::format::Format;
 use crate::hive::HiveType;
 use crate::store::Bucket;
+use crate::table::{Column, Partition, PartitionChange};
 
 /// A data folder and its catalog.
 struct Place {

@@ -71,7 +71,7 @@ impl World {
             }
         }
         if !partitions.is_empty() {
-            catalog.put_partitions(&name, &partitions).await.unwrap();
+            catalog.add_partitions(&table, &partitions).await.unwrap();
         }
         Self { store, root, catalog }
     }

@@ -85,8 +85,19 @@ impl State {
         self.partitions.values()
     }
 
+    /// The partitions that have the values of one of `wanted`, and those of `wanted` that have others; both sorted by their values, of
+    /// several with the same the last.
+    pub(super) fn known_and_new(&self, wanted: &[Partition]) -> (Vec<Partition>, Vec<Partition>) {
+        let wanted: BTreeMap<&Values, &Partition> =
+            wanted.iter().map(|partition| (&partition.values, partition)).collect();
+        let (known, new): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|(values, _)| self.partitions.contains_key(*values));
+        let known = known.into_iter().filter_map(|(values, _)| self.partitions.get(values).cloned());
+        (known.collect(), new.into_iter().map(|(_, partition)| partition.clone()).collect())
+    }
+
     /// Those of `wanted` that are not there as they are; of several with the same values the last.
-    pub(super) fn missing(&self, wanted: &[Partition]) -> Vec<Partition> {
+    fn missing(&self, wanted: &[Partition]) -> Vec<Partition> {
         let wanted: BTreeMap<&Values, &Partition> =
             wanted.iter().map(|partition| (&partition.values, partition)).collect();
         wanted

@@ -89,14 +89,14 @@ async fn what_is_already_so_writes_nothing() {
     let catalog = EmbeddedCatalog::new(root.clone());
     let table = catalog.put_table(&table(&root)).await.unwrap();
     let partition = partition(&table, "a");
-    catalog.put_partitions(&table.name, std::slice::from_ref(&partition)).await.unwrap();
+    catalog.add_partitions(&table, std::slice::from_ref(&partition)).await.unwrap();
     let before = files(&root).await;
     assert_eq!(before.len(), 2);
     assert_eq!(before[1], "_unglue/_catalog/raw/orders/00000000000000000002.json");
 
     catalog.put_table(&table).await.unwrap();
-    catalog.put_partitions(&table.name, &[partition]).await.unwrap();
-    catalog.put_partitions(&table.name, &[]).await.unwrap();
+    catalog.add_partitions(&table, &[partition]).await.unwrap();
+    catalog.add_partitions(&table, &[]).await.unwrap();
     let gone = PartitionChange { values: vec![Some("b".into())], from: Some("x://b/".into()), to: None };
     catalog.change_partitions(&table.name, &[gone]).await.unwrap();
     assert_eq!(files(&root).await, before);
@@ -110,7 +110,7 @@ async fn a_long_log_reads_like_a_short_one() {
     let mut expected = Vec::new();
     for index in 0..70 {
         let partition = partition(&table, &format!("{index:03}"));
-        catalog.put_partitions(&table.name, std::slice::from_ref(&partition)).await.unwrap();
+        catalog.add_partitions(&table, std::slice::from_ref(&partition)).await.unwrap();
         expected.push(partition);
         if index % 10 == 3 {
             let gone = expected.remove(0);
@@ -145,7 +145,7 @@ async fn a_data_folder_can_be_moved() {
     let catalog = EmbeddedCatalog::new(old.clone());
     let table = catalog.put_table(&table(&old)).await.unwrap();
     let elsewhere = Partition { location: "s3://other/x/".into(), ..partition(&table, "b") };
-    catalog.put_partitions(&table.name, &[partition(&table, "x://y"), elsewhere]).await.unwrap();
+    catalog.add_partitions(&table, &[partition(&table, "x://y"), elsewhere]).await.unwrap();
 
     for path in files(&old).await {
         let moved = path.replacen("old/", "new/place/", 1);
@@ -193,11 +193,11 @@ async fn literal_text_of_null_and_empty_text_are_values() {
     let table = catalog.put_table(&table(&root)).await.unwrap();
     let values = ["", "\n\t\u{0}", "__HIVE_DEFAULT_PARTITION__"];
     let expected: Vec<_> = values.iter().map(|value| partition(&table, value)).collect();
-    catalog.put_partitions(&table.name, &expected).await.unwrap();
+    catalog.add_partitions(&table, &expected).await.unwrap();
     assert_eq!(catalog.partitions(&table.name).await.unwrap(), expected);
 
     let short = Partition { values: vec![], ..expected[0].clone() };
-    assert_eq!(catalog.put_partitions(&table.name, &[short]).await.unwrap_err().code, Code::BadPartitionValue);
+    assert_eq!(catalog.add_partitions(&table, &[short]).await.unwrap_err().code, Code::BadPartitionValue);
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn files_that_are_no_entries() {
         let error = catalog.table(&table.name).await.unwrap_err();
         assert_eq!(error.code, Code::CatalogDamaged, "{content}");
         assert!(error.object.unwrap().object.ends_with("/00000000000000000002.json"), "{content}");
-        assert_eq!(catalog.put_partitions(&table.name, &[]).await.unwrap_err().code, Code::CatalogDamaged, "{content}");
+        assert_eq!(catalog.add_partitions(&table, &[]).await.unwrap_err().code, Code::CatalogDamaged, "{content}");
     }
     root.store().delete(&path).await.unwrap();
 

@@ -118,7 +118,9 @@ async fn objects_that_nobody_would_read_are_told() {
         location: "memory://test/data/raw/t/elsewhere/".to_owned(),
         parameters: Default::default(),
     };
-    place.catalog.put_partitions(&name("raw.t"), &[moved]).await.unwrap();
+    let from = Some(place.root.absolute("raw/t/day=2026-11-01/"));
+    let change = PartitionChange { values: moved.values.clone(), from, to: Some(moved) };
+    place.catalog.change_partitions(&name("raw.t"), &[change]).await.unwrap();
     place.put("raw/t/day=2026-11-01/2.csv", b"id\n2\n").await;
     let both = ["raw/t/day=2026-11-01/1.csv", "raw/t/day=2026-11-01/2.csv"];
     assert_eq!(told(place.arrived("raw.t", &both).await), ["misplaced-object 1.csv", "misplaced-object 2.csv"]);

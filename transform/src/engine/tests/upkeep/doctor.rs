@@ -88,7 +88,12 @@ async fn the_catalog_is_pointed_back() {
             catalog.change_partitions(&name(table), &[gone]).await.unwrap();
             world.is_mended(FindingKind::PartitionMissing).await;
             let moved = Partition { location: "memory://b/out/elsewhere/".into(), ..partition.clone() };
-            catalog.put_partitions(&name(table), &[moved]).await.unwrap();
+            let change = PartitionChange {
+                values: partition.values.clone(),
+                from: Some(partition.location.clone()),
+                to: Some(moved),
+            };
+            catalog.change_partitions(&name(table), &[change]).await.unwrap();
             world.is_mended(FindingKind::PartitionMoved).await;
             assert_eq!(world.content().await, content);
             assert_eq!(
@@ -132,7 +137,8 @@ async fn a_partition_that_a_version_took_out_is_removed_again() {
     world.rest().await;
     let content = world.content().await;
     assert_eq!(world.partitions("newest").await, ["2026-11-02", "2026-11-05"]);
-    catalog.put_partitions(&name("newest"), &old[..1]).await.unwrap();
+    let again = PartitionChange { values: old[0].values.clone(), from: None, to: Some(old[0].clone()) };
+    catalog.change_partitions(&name("newest"), &[again]).await.unwrap();
     world.is_mended(FindingKind::PartitionExtra).await;
     assert_eq!(world.content().await, content);
 }
@@ -162,7 +168,8 @@ async fn files_of_others_and_files_that_are_gone_are_found() {
         location: "memory://b/out/rows/day=2026-12-24/".into(),
         parameters: BTreeMap::new(),
     };
-    world.catalog().put_partitions(&name("rows"), std::slice::from_ref(&unknown)).await.unwrap();
+    let added = PartitionChange { values: unknown.values.clone(), from: None, to: Some(unknown.clone()) };
+    world.catalog().change_partitions(&name("rows"), &[added]).await.unwrap();
     world.is_only_found(&[FindingKind::PartitionForeign]).await;
     let gone = PartitionChange { values: unknown.values, from: Some(unknown.location), to: None };
     world.catalog().change_partitions(&name("rows"), &[gone]).await.unwrap();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::publish::Publisher;
 use crate::stage::{Held, Stage};
+use crate::table::{Partition, PartitionChange};
 
 /// `raw.t` is appended to `out.rows`, then one of its objects changes, so that partitions are replaced.
 async fn corrected(kind: Kind) -> World {
@@ -77,10 +78,11 @@ async fn a_location_that_someone_pointed_back_to_stays() {
     assert_eq!(replaced.len(), 1);
     let catalog = EmbeddedCatalog::new(world.clean.clone());
     let name = TableName::new("out", "rows").unwrap();
-    let mut partition = catalog.partitions(&name).await.unwrap().remove(0);
+    let known = catalog.partitions(&name).await.unwrap().remove(0);
     let newest = world.paths("out/rows").await.into_iter().find(|path| path.contains("/v-") && path.contains("-01/"));
-    partition.location = "memory://b/out/rows/day=2026-11-01/".into();
-    catalog.put_partitions(&name, &[partition]).await.unwrap();
+    let back = Partition { location: "memory://b/out/rows/day=2026-11-01/".into(), ..known.clone() };
+    let change = PartitionChange { values: known.values, from: Some(known.location), to: Some(back) };
+    catalog.change_partitions(&name, &[change]).await.unwrap();
     world.gc().await;
     assert_eq!(world.paths("out/rows/day=2026-11-01").await, replaced, "the catalog shows it");
     assert!(world.paths("out/rows").await.contains(&newest.unwrap()), "and the newest version is not garbage");
