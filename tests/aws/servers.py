@@ -35,7 +35,7 @@ import glue_proxy
 
 REGION, ACCOUNT, KEY = "us-east-1", "000000000000", "test"
 PATIENCE = 60.0
-ATTEMPTS = 3
+ATTEMPTS = 10
 GRACE = 5.0
 
 

@@ -4,6 +4,7 @@ mod arrangement;
 mod avro;
 mod bytes;
 mod careful;
+mod csv;
 mod decoder;
 mod elements;
 mod encoding;
@@ -54,7 +55,7 @@ use crate::schema_change::{RESCUED, SchemaChange};
 use crate::table::{Column, Table};
 
 pub(crate) use avro::{AVRO_SCHEMA, avro_schema};
-pub(crate) use decoder::UNCLOSED;
+pub(crate) use csv::UNCLOSED;
 pub(crate) use elements::{Elements, Layout};
 pub(crate) use encoding::{Transcoder, of as encoding_of};
 pub(crate) use heading::{Head, Heading, csv_fields, cut, reader as csv_reader};

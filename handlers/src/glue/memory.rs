@@ -70,11 +70,15 @@ impl Memory {
         let mut remembered = self.remembered();
         let Remembered { partitions: seen, count, .. } = &mut *remembered;
         for values in partitions {
+            if seen.get(name).is_some_and(|seen| seen.contains(values)) {
+                continue;
+            }
             if *count >= PARTITIONS {
                 seen.clear();
                 *count = 0;
             }
-            *count += usize::from(seen.entry(name.clone()).or_default().insert(values.clone()));
+            *count += 1;
+            seen.entry(name.clone()).or_default().insert(values.clone());
         }
     }
 

@@ -10,7 +10,8 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::bytes::{Text, open};
-use super::decoder::{RecordDecoder, UNCLOSED};
+use super::csv::UNCLOSED;
+use super::decoder::RecordDecoder;
 use super::heading::{Head, Heading, csv_fields, cut};
 use super::keys::Renamer;
 use super::reader::ObjectReader;

@@ -14,7 +14,8 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::bytes::{Text, open};
 use super::careful;
-use super::decoder::{RecordDecoder, UNCLOSED};
+use super::csv::UNCLOSED;
+use super::decoder::RecordDecoder;
 use super::heading::{Head, Heading};
 use super::locate::explain_failure;
 use super::reader::ObjectReader;
@@ -53,7 +54,7 @@ impl ObjectReader {
                 let in_header = |error: Error| error.within(&meta.location, Some(1));
                 let heading = self.heading(&mut text, options).await.map_err(in_header)?;
                 let Some((names, pending)) = heading else { return Ok(stream::empty().boxed()) };
-                (self.csv_decoder(&names, options).map_err(in_header)?, pending)
+                (self.quick_csv_decoder(&names, options).map_err(in_header)?, pending)
             }
             _ => (self.json_decoder()?, Bytes::new()),
         };
