@@ -189,15 +189,14 @@ impl Plain {
 
     /// Adds whole records, as many as there is room for. Returns their bytes, or `None` if one of them is arrow's.
     fn take(&mut self, bytes: &[u8]) -> Result<Option<usize>, ArrowError> {
-        let Symbols { delimiter, quote, .. } = self.symbols;
-        if !self.fields.find(bytes, delimiter, quote, self.width, self.batch_size - self.rows) {
+        if !self.fields.find(bytes, self.symbols, self.width, self.batch_size - self.rows) {
             return Ok(None);
         }
-        let Some(records) = Records::new(bytes, &self.fields, quote, self.width) else { return Ok(None) };
+        let Some(records) = Records::new(bytes, &self.fields, self.symbols.quote, self.width) else { return Ok(None) };
         for (place, column) in &mut self.columns {
             column.add(&records, *place)?;
         }
-        self.rows += self.fields.rows;
+        self.rows += self.fields.rows();
         Ok(Some(self.fields.bytes))
     }
 

@@ -13,64 +13,39 @@ use chrono::Utc;
 
 use super::fields::Fields;
 
-/// Whole records whose quotes are at both ends of fields.
+/// Whole records that are written plainly.
 pub(super) struct Records<'a> {
     text: &'a str,
     fields: &'a Fields,
     width: usize,
     /// Where there are any.
     quote: Option<u8>,
-    /// Whether lines end with a carriage return.
-    returns: bool,
 }
 
 impl<'a> Records<'a> {
-    /// The records whose fields were found in some text; `None` where quotes or carriage returns are anywhere but at the ends of fields and
-    /// lines, or the text is not UTF-8.
+    /// The records whose fields were found in some bytes; `None` if these are not UTF-8, or a line has no character: that is no record.
     pub(super) fn new(bytes: &'a [u8], fields: &'a Fields, quote: u8, width: usize) -> Option<Self> {
         let text = std::str::from_utf8(&bytes[..fields.bytes]).ok()?;
-        let returns = memchr::memchr_iter(b'\r', text.as_bytes()).count();
-        let records = Self { text, fields, width, quote: (fields.quotes > 0).then_some(quote), returns: returns > 0 };
-        let ends_in_return = |row: &usize| records.written((row + 1) * width - 1).ends_with('\r');
-        if records.returns && (0..fields.rows).filter(ends_in_return).count() != returns {
-            return None;
-        }
-        // A line without a character is none, even where a record has one field.
-        if width == 1 && (0..fields.rows).any(|row| records.trimmed(row).is_empty()) {
-            return None;
-        }
-        let is_in_quotes = |field: &usize| records.without_quotes(records.trimmed(*field)).is_some();
-        let quoted = records.quote.map_or(0, |_| (0..fields.rows * width).filter(is_in_quotes).count());
-        (quoted * 2 == fields.quotes).then_some(records)
+        let records = Self { text, fields, width, quote: fields.quoted.then_some(quote) };
+        (width > 1 || records.written(0).all(|written| !written.is_empty())).then_some(records)
     }
 
-    fn written(&self, field: usize) -> &'a str {
-        let (from, to) = self.fields.span(field);
-        &self.text[from..to]
+    /// The fields at a place as they are written, without the carriage return that ends a line.
+    #[inline]
+    fn written(&self, place: usize) -> impl Iterator<Item = &'a str> {
+        let has_returns = self.fields.returns && place + 1 == self.width;
+        self.fields.spans(place, self.width).map(move |(from, to)| {
+            let written = &self.text[from..to];
+            if has_returns { written.strip_suffix('\r').unwrap_or(written) } else { written }
+        })
     }
 
-    /// A field without the carriage return that ends its line.
-    fn trimmed(&self, field: usize) -> &'a str {
-        let written = self.written(field);
-        if self.returns && (field + 1).is_multiple_of(self.width) {
-            return written.strip_suffix('\r').unwrap_or(written);
-        }
-        written
-    }
-
-    fn without_quotes(&self, written: &'a str) -> Option<&'a str> {
-        let quote = self.quote?;
-        match written.as_bytes() {
-            [first, .., last] if *first == quote && *last == quote => Some(&written[1..written.len() - 1]),
-            _ => None,
-        }
-    }
-
-    /// The values of a column; those without a character are NULL.
-    fn values(&self, column: usize) -> impl Iterator<Item = Option<&'a str>> {
-        (0..self.fields.rows).map(move |row| {
-            let written = self.trimmed(row * self.width + column);
-            let value = self.without_quotes(written).unwrap_or(written);
+    /// The values at a place; those without a character are NULL.
+    #[inline]
+    fn values(&self, place: usize) -> impl Iterator<Item = Option<&'a str>> {
+        self.written(place).map(|written| {
+            let first = written.as_bytes().first()?;
+            let value = if self.quote == Some(*first) { &written[1..written.len() - 1] } else { written };
             (!value.is_empty()).then_some(value)
         })
     }

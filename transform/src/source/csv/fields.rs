@@ -1,6 +1,8 @@
-//! Where the fields of CSV records end: 64 bytes at a time, and without looking at each of them.
+//! Where the fields of CSV records end: found 64 bytes at a time, without looking at each of them.
 
 use wide::u8x16;
+
+use crate::source::records::Symbols;
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
@@ -8,19 +10,19 @@ const BLOCK: usize = 64;
 /// Bytes that one comparison looks at.
 const LANES: usize = 16;
 
-/// The ends of the fields of some whole records, which have as many fields as are expected.
+/// The ends of the fields of some whole records.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// Offsets of the bytes that end fields, one field after the other; what comes behind the last record is among them.
+    /// Offsets of the bytes that end fields, one field after the other; what comes behind the last record may be among them.
     ends: Vec<u32>,
-    /// For each line, which field is its last.
-    lines: Vec<usize>,
-    /// Records.
-    pub(super) rows: usize,
+    /// For each record, which field is its last.
+    last: Vec<usize>,
     /// Bytes of the records.
     pub(super) bytes: usize,
-    /// Quotes in them.
-    pub(super) quotes: usize,
+    /// Whether there are quotes.
+    pub(super) quoted: bool,
+    /// Whether there are lines that end with a carriage return.
+    pub(super) returns: bool,
 }
 
 /// What there is in a block: a bit for each byte.
@@ -29,59 +31,96 @@ struct Found {
     delimiters: u64,
     breaks: u64,
     quotes: u64,
+    returns: u64,
+}
+
+/// What the block before says of the first byte of a block: all bits, or none.
+struct Before {
+    /// It is inside quotes.
+    inside: u64,
+    /// It begins a field.
+    begins: u64,
+    /// A quote was closed before it.
+    closed: u64,
+    /// There was a carriage return before it.
+    returned: u64,
 }
 
 impl Fields {
-    /// Looks for whole records of `width` fields, at most so many, from the start of a record on. Delimiters and line breaks count outside
-    /// of quotes, as if quotes were only at both ends of fields: whoever uses this must see to it.
+    /// Records that were found.
+    pub(super) fn rows(&self) -> usize {
+        self.last.len()
+    }
+
+    /// Looks for whole records of `width` fields, at most so many, from the start of a record on.
     ///
-    /// Returns whether the lines have as many fields as they should.
-    ///
-    /// # Panics
-    /// None; offsets of more than 4 GiB are not looked for.
-    pub(super) fn find(&mut self, bytes: &[u8], delimiter: u8, quote: u8, width: usize, at_most: usize) -> bool {
+    /// Returns whether all that was looked at is written plainly: quotes are at both ends of fields and nowhere else, carriage returns in quotes
+    /// or at the ends of lines, and records have as many fields as they should. If not, nothing that was found is to be gone by.
+    pub(super) fn find(&mut self, bytes: &[u8], symbols: Symbols, width: usize, at_most: usize) -> bool {
         self.ends.clear();
-        self.lines.clear();
-        let (mut quotes, mut inside, mut seen) = (0, 0, 0);
-        let bytes = &bytes[..bytes.len().min(u32::MAX as usize - BLOCK)];
-        for block in bytes.chunks(BLOCK) {
-            let found = look(block, delimiter, quote);
-            quotes += found.quotes.count_ones() as usize;
-            let quoted = up_to_each(found.quotes) ^ inside;
-            inside = if quoted >> (BLOCK - 1) == 1 { u64::MAX } else { 0 };
-            let breaks = found.breaks & !quoted;
-            let mut marks = (found.delimiters & !quoted) | breaks;
+        self.last.clear();
+        (self.quoted, self.returns) = (false, false);
+        let mut before = Before { inside: 0, begins: 1, closed: 0, returned: 0 };
+        let mut offset = 0_u32;
+        // Offsets have 32 bits; nobody has so many bytes in one piece.
+        for block in bytes[..bytes.len().min(u32::MAX as usize - BLOCK)].chunks(BLOCK) {
+            let found = look(block, symbols);
+            let inside = up_to_each(found.quotes) ^ before.inside;
+            let breaks = found.breaks & !inside;
+            let marks = (found.delimiters & !inside) | breaks;
+            let returns = found.returns & !inside;
+            let closing = found.quotes & !((marks << 1) | before.begins);
+            let behind_quotes = (closing << 1) | before.closed;
+            let behind_returns = (returns << 1) | before.returned;
+            let there = if block.len() < BLOCK { (1 << block.len()) - 1 } else { u64::MAX };
+            let is_plain = (behind_quotes & !(marks | returns) | behind_returns & !breaks) & there == 0;
+            if !is_plain {
+                return false;
+            }
+            self.quoted |= found.quotes != 0;
+            self.returns |= returns != 0;
             let mut rest = breaks;
             while rest != 0 {
-                let before = marks & ((rest & rest.wrapping_neg()) - 1);
-                self.lines.push(self.ends.len() + before.count_ones() as usize);
+                let those_before = marks & ((rest & rest.wrapping_neg()) - 1);
+                self.last.push(self.ends.len() + those_before.count_ones() as usize);
                 rest &= rest - 1;
             }
-            while marks != 0 {
-                self.ends.push(seen as u32 + marks.trailing_zeros());
-                marks &= marks - 1;
+            let mut rest = marks;
+            while rest != 0 {
+                self.ends.push(offset + rest.trailing_zeros());
+                rest &= rest - 1;
             }
-            seen += block.len();
-            if self.lines.len() >= at_most {
+            before = Before {
+                inside: if inside >> (BLOCK - 1) == 1 { u64::MAX } else { 0 },
+                begins: marks >> (BLOCK - 1),
+                closed: closing >> (BLOCK - 1),
+                returned: returns >> (BLOCK - 1),
+            };
+            offset += BLOCK as u32;
+            if self.last.len() >= at_most {
                 break;
             }
         }
-        self.rows = self.lines.len().min(at_most);
-        self.lines.truncate(self.rows);
-        self.bytes = self.lines.last().map_or(0, |last| self.ends[*last] as usize + 1);
-        self.quotes = quotes - bytes[self.bytes..seen].iter().filter(|byte| **byte == quote).count();
-        self.lines.iter().enumerate().all(|(row, last)| *last + 1 == (row + 1) * width)
+        self.last.truncate(at_most);
+        self.bytes = self.last.last().map_or(0, |last| self.ends[*last] as usize + 1);
+        self.last.iter().enumerate().all(|(row, last)| *last + 1 == (row + 1) * width)
     }
 
-    /// Where a field begins and ends; of the fields of all records, counted one after the other.
-    pub(super) fn span(&self, field: usize) -> (usize, usize) {
-        let from = if field == 0 { 0 } else { self.ends[field - 1] as usize + 1 };
-        (from, self.ends[field] as usize)
+    /// Where the fields at a place of the records of `width` fields begin and end.
+    #[inline]
+    pub(super) fn spans(&self, place: usize, width: usize) -> impl Iterator<Item = (usize, usize)> {
+        let mut start = 0;
+        self.ends[..self.rows() * width].chunks_exact(width).map(move |record| {
+            let from = if place == 0 { start } else { record[place - 1] as usize + 1 };
+            start = record[width - 1] as usize + 1;
+            (from, record[place] as usize)
+        })
     }
 }
 
 /// Looks at a block, which may be shorter at the end.
-fn look(block: &[u8], delimiter: u8, quote: u8) -> Found {
+#[inline]
+fn look(block: &[u8], symbols: Symbols) -> Found {
     let mut padded = [0; BLOCK];
     let whole: &[u8; BLOCK] = match block.try_into() {
         Ok(whole) => whole,
@@ -90,7 +129,8 @@ fn look(block: &[u8], delimiter: u8, quote: u8) -> Found {
             &padded
         }
     };
-    let [delimiter, line_break, quote] = [delimiter, b'\n', quote].map(u8x16::splat);
+    let [delimiter, line_break, quote, carriage_return] =
+        [symbols.delimiter, b'\n', symbols.quote, b'\r'].map(u8x16::splat);
     let mut found = Found::default();
     for (part, lanes) in whole.as_chunks::<LANES>().0.iter().enumerate() {
         let lanes = u8x16::new(*lanes);
@@ -98,12 +138,17 @@ fn look(block: &[u8], delimiter: u8, quote: u8) -> Found {
         found.delimiters |= bits(delimiter);
         found.breaks |= bits(line_break);
         found.quotes |= bits(quote);
+        found.returns |= bits(carriage_return);
     }
-    let there = if block.len() < BLOCK { (1 << block.len()) - 1 } else { u64::MAX };
-    Found { delimiters: found.delimiters & there, breaks: found.breaks & there, quotes: found.quotes & there }
+    if block.len() < BLOCK {
+        // NUL may be the delimiter.
+        found.delimiters &= (1 << block.len()) - 1;
+    }
+    found
 }
 
 /// For each bit whether the number of bits that are set up to it, itself included, is odd.
+#[inline]
 fn up_to_each(mut bits: u64) -> u64 {
     for distance in [1, 2, 4, 8, 16, 32] {
         bits ^= bits << distance;

@@ -125,8 +125,9 @@ const PLAIN: [&str; 25] = [
 /// A value that a type can hold nearly always, written plainly or not.
 fn value(hive: &str) -> impl Strategy<Value = String> + use<> {
     let data_type = hive.parse::<HiveType>().unwrap().arrow();
-    let can =
-        |text: &&str| rows(decoder(symbols(b',', b'"'), &[data_type.clone()], &[0], false), &[text.as_bytes()]).is_ok();
+    let can = |text: &&str| {
+        rows(decoder(symbols(b',', b'"'), std::slice::from_ref(&data_type), &[0], false), &[text.as_bytes()]).is_ok()
+    };
     let good = prop::sample::select(PLAIN.into_iter().filter(can).collect::<Vec<_>>());
     let (is_text, any) = (data_type == DataType::Utf8, prop::sample::select(PLAIN.to_vec()));
     let written = prop::sample::select([[0; 90].as_slice(), &[1; 60], &[2; 40], &[3, 4, 5, 6]].concat());
