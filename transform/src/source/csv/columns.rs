@@ -27,27 +27,41 @@ impl<'a> Records<'a> {
     pub(super) fn new(bytes: &'a [u8], fields: &'a Fields, quote: u8, width: usize) -> Option<Self> {
         let text = std::str::from_utf8(&bytes[..fields.bytes]).ok()?;
         let records = Self { text, fields, width, quote: fields.quoted.then_some(quote) };
-        (width > 1 || records.written(0).all(|written| !written.is_empty())).then_some(records)
+        let mut start = 0;
+        let is_empty = |ends: &[u32]| {
+            let line = &text[std::mem::replace(&mut start, ends[0] as usize + 1)..ends[0] as usize];
+            line.is_empty() || line == "\r"
+        };
+        let has_empty_line = width == 1 && fields.records(1).any(is_empty);
+        (!has_empty_line).then_some(records)
     }
 
-    /// The fields at a place as they are written, without the carriage return that ends a line.
-    #[inline]
-    fn written(&self, place: usize) -> impl Iterator<Item = &'a str> {
+    /// Gives the values at a place, one after the other; those without a character are NULL.
+    ///
+    /// # Errors
+    /// The first of whoever takes them.
+    // Called for each column of each type: the compiler makes calls of it by itself, one for each value.
+    #[inline(always)]
+    fn each(
+        &self,
+        place: usize,
+        mut take: impl FnMut(Option<&'a str>) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
         let has_returns = self.fields.returns && place + 1 == self.width;
-        self.fields.spans(place, self.width).map(move |(from, to)| {
-            let written = &self.text[from..to];
-            if has_returns { written.strip_suffix('\r').unwrap_or(written) } else { written }
-        })
-    }
-
-    /// The values at a place; those without a character are NULL.
-    #[inline]
-    fn values(&self, place: usize) -> impl Iterator<Item = Option<&'a str>> {
-        self.written(place).map(|written| {
-            let first = written.as_bytes().first()?;
-            let value = if self.quote == Some(*first) { &written[1..written.len() - 1] } else { written };
-            (!value.is_empty()).then_some(value)
-        })
+        let mut start = 0;
+        for ends in self.fields.records(self.width) {
+            let from = if place == 0 { start } else { ends[place - 1] as usize + 1 };
+            start = ends[self.width - 1] as usize + 1;
+            let mut value = &self.text[from..ends[place] as usize];
+            if has_returns {
+                value = value.strip_suffix('\r').unwrap_or(value);
+            }
+            if self.quote.is_some() && self.quote.as_ref() == value.as_bytes().first() {
+                value = &value[1..value.len() - 1];
+            }
+            take((!value.is_empty()).then_some(value))?;
+        }
+        Ok(())
     }
 }
 
@@ -75,7 +89,7 @@ pub(super) fn column(data_type: &DataType, rows: usize) -> Option<Box<dyn Column
         DataType::Int64 => Values::<Int64Type, _>::boxed(data_type, rows, Int64Type::parse),
         DataType::Float32 => Values::<Float32Type, _>::boxed(data_type, rows, Float32Type::parse),
         DataType::Float64 => Values::<Float64Type, _>::boxed(data_type, rows, Float64Type::parse),
-        DataType::Date32 => Values::<Date32Type, _>::boxed(data_type, rows, Date32Type::parse),
+        DataType::Date32 => Values::<Date32Type, _>::boxed(data_type, rows, days()),
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             Values::<TimestampMicrosecondType, _>::boxed(data_type, rows, parse_timestamp)
         }
@@ -86,6 +100,23 @@ pub(super) fn column(data_type: &DataType, rows: usize) -> Option<Box<dyn Column
     })
 }
 
+/// Parses dates. The same days come again and again, and to look one up is sooner done.
+fn days() -> impl FnMut(&str) -> Option<i32> + Send {
+    const SLOTS: usize = 4096;
+    // No text has these bytes.
+    let mut known = vec![([u8::MAX; 10], 0); SLOTS];
+    move |text| {
+        let Ok(written) = <[u8; 10]>::try_from(text.as_bytes()) else { return Date32Type::parse(text) };
+        let [.., c, y, _, m, n, _, d, e] = written;
+        let digits = u32::from_le_bytes([d, e, m, n]) ^ u32::from_le_bytes([y, c, 0, 0]).rotate_left(11);
+        let slot = &mut known[digits.wrapping_mul(0x9e37_79b1) as usize >> 20];
+        if slot.0 != written {
+            *slot = (written, Date32Type::parse(text)?);
+        }
+        Some(slot.1)
+    }
+}
+
 struct Values<T: ArrowPrimitiveType, F> {
     builder: PrimitiveBuilder<T>,
     data_type: DataType,
@@ -93,24 +124,24 @@ struct Values<T: ArrowPrimitiveType, F> {
     parse: F,
 }
 
-impl<T: ArrowPrimitiveType, F: Fn(&str) -> Option<T::Native> + Send + 'static> Values<T, F> {
+impl<T: ArrowPrimitiveType, F: FnMut(&str) -> Option<T::Native> + Send + 'static> Values<T, F> {
     fn boxed(data_type: &DataType, rows: usize, parse: F) -> Box<dyn Column> {
         let builder = PrimitiveBuilder::with_capacity(rows).with_data_type(data_type.clone());
         Box::new(Self { builder, data_type: data_type.clone(), rows, parse })
     }
 }
 
-impl<T: ArrowPrimitiveType, F: Fn(&str) -> Option<T::Native> + Send> Column for Values<T, F> {
+impl<T: ArrowPrimitiveType, F: FnMut(&str) -> Option<T::Native> + Send> Column for Values<T, F> {
     fn add(&mut self, records: &Records<'_>, place: usize) -> Result<(), ArrowError> {
-        for text in records.values(place) {
+        records.each(place, |text| {
             match text {
                 None => self.builder.append_null(),
                 Some(text) => {
                     self.builder.append_value((self.parse)(text).ok_or_else(|| is_none(text, &self.data_type))?);
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn finish(&mut self) -> ArrayRef {
@@ -121,10 +152,10 @@ impl<T: ArrowPrimitiveType, F: Fn(&str) -> Option<T::Native> + Send> Column for 
 
 impl Column for StringBuilder {
     fn add(&mut self, records: &Records<'_>, place: usize) -> Result<(), ArrowError> {
-        for text in records.values(place) {
+        records.each(place, |text| {
             self.append_option(text);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn finish(&mut self) -> ArrayRef {
@@ -135,7 +166,7 @@ impl Column for StringBuilder {
 
 impl Column for BooleanBuilder {
     fn add(&mut self, records: &Records<'_>, place: usize) -> Result<(), ArrowError> {
-        for text in records.values(place) {
+        records.each(place, |text| {
             let value = match text {
                 None => None,
                 Some(text) if text.eq_ignore_ascii_case("true") => Some(true),
@@ -143,8 +174,8 @@ impl Column for BooleanBuilder {
                 Some(text) => return Err(is_none(text, &DataType::Boolean)),
             };
             self.append_option(value);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn finish(&mut self) -> ArrayRef {

@@ -106,15 +106,9 @@ impl Fields {
         self.last.iter().enumerate().all(|(row, last)| *last + 1 == (row + 1) * width)
     }
 
-    /// Where the fields at a place of the records of `width` fields begin and end.
-    #[inline]
-    pub(super) fn spans(&self, place: usize, width: usize) -> impl Iterator<Item = (usize, usize)> {
-        let mut start = 0;
-        self.ends[..self.rows() * width].chunks_exact(width).map(move |record| {
-            let from = if place == 0 { start } else { record[place - 1] as usize + 1 };
-            start = record[width - 1] as usize + 1;
-            (from, record[place] as usize)
-        })
+    /// The offsets at which the fields of each record of `width` fields end.
+    pub(super) fn records(&self, width: usize) -> impl Iterator<Item = &[u32]> {
+        self.ends[..self.rows() * width].chunks_exact(width)
     }
 }
 

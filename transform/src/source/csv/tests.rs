@@ -233,3 +233,15 @@ fn a_delimiter_may_be_any_byte() {
         assert_eq!(found, of(false).0);
     }
 }
+
+/// Days are looked up where they were seen before.
+#[test]
+fn every_day_is_itself() {
+    let day = |n: i64| chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(n);
+    let many = (0..40_000).map(|n| day(n * 7919 % 20_011 - 3000).format("%Y-%m-%d\n").to_string());
+    let text: String = many.chain(["9996-03-13\n", "1996-03-13\n", "1996-3-1\n"].map(str::to_owned)).collect();
+    let of = |is_quick| rows(decoder(symbols(b',', b'"'), &[DataType::Date32], &[0], is_quick), &[text.as_bytes()]);
+    assert_eq!(of(true).unwrap().0, of(false).unwrap().0);
+    let of = |is_quick| rows(decoder(symbols(b',', b'"'), &[DataType::Date32], &[0], is_quick), &[b"1996-02-30\n"]);
+    assert!(of(true).is_err() && of(false).is_err());
+}
