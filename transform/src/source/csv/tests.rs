@@ -28,6 +28,12 @@ const TYPES: [&str; 11] = [
     "timestamp",
 ];
 
+/// So many cases, or more by `PROPTEST_CASES`.
+fn config(cases: u32) -> Config {
+    let config = Config::default();
+    Config { cases: config.cases.max(cases), ..config }
+}
+
 fn symbols(delimiter: u8, quote: u8) -> Symbols {
     Symbols { delimiter, quote, escape: None, comment: None }
 }
@@ -170,7 +176,7 @@ fn records_are_read_as_by_arrow() {
         (Just(types), prop::collection::vec(row, 0..30), wanted, Just((line_end, ends)))
     });
     let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..8);
-    let mut runner = TestRunner::new(Config { cases: 4096, ..Config::default() });
+    let mut runner = TestRunner::new(config(4096));
     let counted = std::cell::Cell::new((0_u32, 0_u32));
     runner
         .run(&(table, cuts), |((types, lines, mut wanted, (line_end, ends)), cuts)| {
@@ -198,7 +204,7 @@ fn any_bytes_are_read_as_by_arrow() {
     let byte = prop::sample::select(b"\",\r\n1a\xc3\xa9".to_vec());
     let text = prop::collection::vec(byte, 0..200);
     let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..6);
-    let mut runner = TestRunner::new(Config { cases: 8192, ..Config::default() });
+    let mut runner = TestRunner::new(config(8192));
     runner
         .run(&(text, 1_usize..4, cuts), |(text, width, cuts)| {
             let pieces = cut(&text, &cuts);
