@@ -24,6 +24,15 @@ fn lake(glue: &Glue) -> (Arc<InMemory>, Engine) {
     (store, Engine::new(root, Arc::new(glue.catalog()), limits))
 }
 
+/// A partition of `shop.t`, whose key is `n`.
+fn of_t(n: usize, folder: &str) -> Partition {
+    Partition {
+        values: vec![Some(n.to_string())],
+        location: format!("s3://lake/shop/t/{folder}/"),
+        parameters: BTreeMap::new(),
+    }
+}
+
 /// Athena refuses a partition of text whose types are not its table's.
 #[tokio::test]
 async fn partitions_inherit_the_columns_of_their_table() {
@@ -160,12 +169,7 @@ async fn an_arrival_takes_two_requests_to_glue() {
     // Another process has added it, and it lies elsewhere.
     let other = glue.catalog();
     let table = other.table(&name("t")).await.unwrap().unwrap();
-    let n = |n: &str, folder: &str| Partition {
-        values: vec![Some(n.to_owned())],
-        location: format!("s3://lake/shop/t/{folder}/"),
-        parameters: BTreeMap::new(),
-    };
-    other.add_partitions(&table, &[n("2", "n=2"), n("3", "moved")]).await.unwrap();
+    other.add_partitions(&table, &[of_t(2, "n=2"), of_t(3, "moved")]).await.unwrap();
     let (calls, change) = arrive("shop/t/n=2/1.csv").await;
     assert_eq!(calls.join(", "), "BatchCreatePartition 1, BatchGetPartition 1, GetTable 1");
     assert!(change.is_none(), "{change:?}");
@@ -173,7 +177,7 @@ async fn an_arrival_takes_two_requests_to_glue() {
     let change = change.unwrap();
     assert!(!change.is_change() && change.partitions_added.is_empty());
     assert_eq!(change.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::MisplacedObject]);
-    assert_eq!(other.partitions(&name("t")).await.unwrap()[3], n("3", "moved"), "it stays where it is");
+    assert_eq!(other.partitions(&name("t")).await.unwrap()[3], of_t(3, "moved"), "it stays where it is");
 }
 
 /// Requests of the catalog step for ten objects in new partitions of a table. `UNGLUE_PARTITIONS` says how many the table has then.
@@ -190,12 +194,7 @@ async fn an_arrival_costs_the_same_however_many_partitions_there_are() {
     let many = std::env::var("UNGLUE_PARTITIONS").ok().and_then(|many| many.parse().ok()).unwrap_or(2500);
     let mut costs = Vec::new();
     for (first, more) in [(1, 10), (1000, many)] {
-        let partition = |n: usize| Partition {
-            values: vec![Some(n.to_string())],
-            location: format!("s3://lake/shop/t/n={n}/"),
-            parameters: BTreeMap::new(),
-        };
-        let known: Vec<Partition> = (first..first + more).map(partition).collect();
+        let known: Vec<Partition> = (first..first + more).map(|n| of_t(n, &format!("n={n}"))).collect();
         let catalog = glue.catalog();
         let table = catalog.table(&name("t")).await.unwrap().unwrap();
         catalog.add_partitions(&table, &known).await.unwrap();

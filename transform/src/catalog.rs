@@ -26,6 +26,13 @@ pub struct RegisteredPartition {
     pub columns: PartitionColumns,
 }
 
+impl RegisteredPartition {
+    /// A partition with the columns of its table, or one that the catalog keeps no columns for.
+    pub(crate) fn same(partition: Partition) -> Self {
+        Self { partition, columns: PartitionColumns::Same }
+    }
+}
+
 /// How the columns that a catalog has for a partition are to those of its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionColumns {
@@ -104,7 +111,7 @@ pub trait Catalog: Debug + Send + Sync {
     ) -> Result<Vec<RegisteredPartition>> {
         let all = self.partitions(&table.name).await?.into_iter();
         let wanted = all.filter(|partition| values.contains(&partition.values));
-        Ok(wanted.map(|partition| RegisteredPartition { partition, columns: PartitionColumns::Same }).collect())
+        Ok(wanted.map(RegisteredPartition::same).collect())
     }
 
     /// Whether a partition is so likely to be new that it is better added at once than asked for. A guess: nothing may be wrong for it.

@@ -58,8 +58,8 @@ impl Memory {
         }
     }
 
-    /// The definition that `table` is, if it was read a moment ago.
-    pub(super) fn fresh(&self, table: &Table) -> Option<Definition> {
+    /// The definition that `table` is, if it was read a moment ago. It is given once.
+    pub(super) fn take_fresh(&self, table: &Table) -> Option<Definition> {
         let known = self.remembered().definitions.remove(&table.name)?;
         (known.is_fresh() && known.table.version_id.is_some() && known.table.version_id == table.version)
             .then_some(known)

@@ -112,7 +112,7 @@ impl GlueCatalog {
         present.values().map(registered).collect()
     }
 
-    /// Adds partitions. Returns those that were there.
+    /// Adds partitions. Returns those that were there, sorted by their values.
     ///
     /// They are made by the definition that the table was found with, if that was a moment ago. Another process may change the
     /// table's columns meanwhile, and has waited before it listed the partitions that are to get them ([`FRESH`]): what was
@@ -120,7 +120,7 @@ impl GlueCatalog {
     /// objects, and finds partitions with other columns.
     pub(super) async fn add_all(&self, table: &Table, partitions: &[Partition]) -> Result<Vec<RegisteredPartition>> {
         let name = &table.name;
-        let definition = match self.memory.fresh(table) {
+        let definition = match self.memory.take_fresh(table) {
             Some(definition) => definition,
             None => {
                 let asked = Instant::now();
@@ -131,27 +131,24 @@ impl GlueCatalog {
         // Of several with the same values the last.
         let mut wanted: BTreeMap<&Values, &Partition> =
             partitions.iter().map(|partition| (&partition.values, partition)).collect();
-        let mut added: BTreeSet<Values> = wanted.keys().map(|values| (*values).clone()).collect();
-        let mut present = Vec::new();
+        let mut present = BTreeMap::new();
         for _ in 0..ATTEMPTS {
             let inputs = wanted.values().map(|partition| partition_input(partition, &definition.table, None)).collect();
             let existing = self.create_partitions(name, inputs).await?;
             let found = self.registered(table, existing.iter()).await?;
-            for there in &found {
-                added.remove(&there.partition.values);
-            }
-            present.extend(found);
+            present.extend(found.into_iter().map(|found| (found.partition.values.clone(), found)));
             // One that vanished meanwhile is added after all.
-            wanted.retain(|values, _| existing.contains(*values) && added.contains(*values));
+            wanted.retain(|values, _| existing.contains(*values) && !present.contains_key(*values));
             if !wanted.is_empty() {
                 continue;
             }
+            let values = partitions.iter().map(|partition| &partition.values);
+            let added: BTreeSet<Values> = values.filter(|values| !present.contains_key(*values)).cloned().collect();
             self.memory.seen(name, added.iter());
             if !definition.is_fresh() && !added.is_empty() {
                 self.inherit_columns(name, Heirs::With(&added)).await?;
             }
-            present.sort_by(|a, b| a.partition.values.cmp(&b.partition.values));
-            return Ok(present);
+            return Ok(present.into_values().collect());
         }
         Err(changed(name))
     }

@@ -256,10 +256,7 @@ impl Suite<'_> {
             partition("2026-01-01", "us", "b"),
             partition("2026-01-02", "eu", "c"),
         );
-        let same = |partition: &Partition| RegisteredPartition {
-            partition: partition.clone(),
-            columns: PartitionColumns::Same,
-        };
+        let same = |partition: &Partition| RegisteredPartition::same(partition.clone());
         let adding = |partitions: Vec<Partition>, what: &'static str| {
             let table = &table;
             async move { ok(self.catalog.add_partitions(table, &partitions).await, what) }

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
 use self::log::{Change, Entry, State};
-use crate::catalog::{Catalog, PartitionColumns, RegisteredPartition};
+use crate::catalog::{Catalog, RegisteredPartition};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::store::{DataRoot, storage};
@@ -170,8 +170,7 @@ impl Catalog for EmbeddedCatalog {
             Ok((!new.is_empty()).then_some(Change::Partitions { put: new, drop: Vec::new() }))
         };
         self.change(&table.name, decide).await?;
-        let as_is = |partition| RegisteredPartition { partition, columns: PartitionColumns::Same };
-        Ok(present.into_iter().map(as_is).collect())
+        Ok(present.into_iter().map(RegisteredPartition::same).collect())
     }
 
     async fn change_partitions(&self, name: &TableName, changes: &[PartitionChange]) -> Result<()> {

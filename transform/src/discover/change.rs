@@ -88,7 +88,7 @@ impl TableChange {
 
     /// Partitions that the catalog has: those with other columns than the table has, or will have, are to get these. Columns that are
     /// added are of use where objects have arrived; the older partitions have nothing in them. Types must be the same in all.
-    pub(super) fn compare(&mut self, registered: Vec<RegisteredPartition>) {
+    pub(super) fn outdate(&mut self, registered: Vec<RegisteredPartition>) {
         if self.known.as_ref().is_none_or(|table| table.partition_keys.is_empty()) {
             return;
         }
@@ -111,7 +111,7 @@ impl TableChange {
         if let (Some(objects), Some(table)) = (&self.arrived, &self.known) {
             self.findings.extend(folders::elsewhere(objects, table, &present));
         }
-        self.compare(present);
+        self.outdate(present);
     }
 
     /// Whether the catalog changes, as against findings only.

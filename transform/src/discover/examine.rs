@@ -7,7 +7,7 @@ use super::survey::Object;
 use super::{ARRIVED_SAMPLED, NewObject, OBJECTS_SAMPLED, Produced, TableChange};
 use super::{columns, folders, format, literal, sample, survey};
 use crate::base::with_slash;
-use crate::catalog::{Catalog, PartitionColumns, RegisteredPartition};
+use crate::catalog::{Catalog, RegisteredPartition};
 use crate::code::{Code, Kind};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
@@ -131,7 +131,7 @@ async fn compare(
     change.add(partitions);
     (change.known, change.arrived) = (Some(table), has_arrived.then_some(objects));
     if let Some(registered) = registered {
-        change.compare(registered);
+        change.outdate(registered);
     }
     Ok(())
 }
@@ -156,7 +156,7 @@ async fn registered(
         return catalog.partitions_with(table, &values).await.map(Some);
     }
     let all = catalog.partitions(&table.name).await?.into_iter();
-    Ok(Some(all.map(|partition| RegisteredPartition { partition, columns: PartitionColumns::Same }).collect()))
+    Ok(Some(all.map(RegisteredPartition::same).collect()))
 }
 
 /// A table that is new: what it is like.

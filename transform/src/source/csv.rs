@@ -39,10 +39,8 @@ impl CsvDecoder {
     /// them is which of the decoded columns.
     pub(super) fn quick(mut self, symbols: Symbols, width: usize, places: &[usize], batch_size: usize) -> Self {
         let wanted = self.arrangement.iter().zip(self.wanted.fields());
-        let mut columns: Vec<_> =
-            wanted.filter_map(|(decoded, field)| Some(((*decoded)?, field.data_type()))).collect();
-        columns.sort_by_key(|(decoded, _)| *decoded);
-        let types = columns.into_iter().map(|(decoded, data_type)| (places[decoded], data_type));
+        // Those that are decoded come in the order of those that are wanted.
+        let types = wanted.filter_map(|(decoded, field)| Some((places[(*decoded)?], field.data_type())));
         self.plain = Plain::new(symbols, width, types, batch_size);
         self
     }
@@ -166,6 +164,7 @@ impl Plain {
         if !self.begun.is_empty() {
             let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
             self.begun.extend_from_slice(&bytes[..end]);
+            // Of its line breaks only the last one can be outside of quotes: it is taken as a whole, or not yet.
             let begun = std::mem::take(&mut self.begun);
             match self.take(&begun)? {
                 Some(taken) if taken > 0 => {}

@@ -88,23 +88,16 @@ impl State {
     /// The partitions that have the values of one of `wanted`, and those of `wanted` that have others; both sorted by their values, of
     /// several with the same the last.
     pub(super) fn known_and_new(&self, wanted: &[Partition]) -> (Vec<Partition>, Vec<Partition>) {
-        let wanted: BTreeMap<&Values, &Partition> =
-            wanted.iter().map(|partition| (&partition.values, partition)).collect();
-        let (known, new): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|(values, _)| self.partitions.contains_key(*values));
-        let known = known.into_iter().filter_map(|(values, _)| self.partitions.get(values).cloned());
-        (known.collect(), new.into_iter().map(|(_, partition)| partition.clone()).collect())
+        let wanted = by_values(wanted.to_vec());
+        let known = wanted.keys().filter_map(|values| self.partitions.get(values).cloned()).collect();
+        let is_new = |partition: &Partition| !self.partitions.contains_key(&partition.values);
+        (known, wanted.into_values().filter(is_new).collect())
     }
 
     /// Those of `wanted` that are not there as they are; of several with the same values the last.
     fn missing(&self, wanted: &[Partition]) -> Vec<Partition> {
-        let wanted: BTreeMap<&Values, &Partition> =
-            wanted.iter().map(|partition| (&partition.values, partition)).collect();
-        wanted
-            .into_values()
-            .filter(|partition| self.partitions.get(&partition.values) != Some(partition))
-            .cloned()
-            .collect()
+        let is_missing = |partition: &Partition| self.partitions.get(&partition.values) != Some(partition);
+        by_values(wanted.to_vec()).into_values().filter(is_missing).collect()
     }
 
     /// What is left of changes: those of partitions that are where the change expects them, and that change anything.

@@ -61,9 +61,12 @@ impl Fields {
         self.last.clear();
         (self.quoted, self.returns) = (false, false);
         let mut before = Before { inside: 0, begins: 1, closed: 0, returned: 0 };
+        // Offsets have 32 bits: more bytes in one piece are left to others.
+        if u32::try_from(bytes.len() + BLOCK).is_err() {
+            return false;
+        }
         let mut offset = 0_u32;
-        // Offsets have 32 bits; nobody has so many bytes in one piece.
-        for block in bytes[..bytes.len().min(u32::MAX as usize - BLOCK)].chunks(BLOCK) {
+        for block in bytes.chunks(BLOCK) {
             let found = look(block, symbols);
             let inside = up_to_each(found.quotes) ^ before.inside;
             let breaks = found.breaks & !inside;
