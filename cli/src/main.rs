@@ -26,6 +26,11 @@ const FAILURE: u8 = 2;
 /// Stack of the threads that plan queries: planners recurse over the syntax tree.
 const STACK: usize = 16 << 20;
 
+/// Gives back what is freed, which `.cargo/config.toml` has the settings of.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,

@@ -1,10 +1,10 @@
-"""How long a warm function takes for one event, and what it asks for meanwhile.
+"""How long a warm function takes for one event, what it asks for meanwhile, and how long it waits for whom.
 
     warm.py --s3 PYTHON --ministack PYTHON --catalog FILE --transform FILE --unglue FILE [--events N] [--list]
 
 Runs in the environment of moto. S3 is SeaweedFS, Glue is moto behind its proxy, the rest is ministack, all on loopback. This program
-stands in for the runtime API of Lambda: it hands an event to the function's process and waits for the answer. Requests are seen by
-forwarders in front of the servers. An event is one new CSV object of 1 MB; `transform` gets what `catalog` has put on the bus.
+stands in for the runtime API of Lambda: it hands an event to the function's process and waits for the answer. Requests are seen, and
+timed, by forwarders in front of the servers. An event is one new CSV object of 1 MB; `transform` gets what `catalog` has put on the bus.
 Beside it: how long the same kinds of requests take by themselves, one after the other.
 """
 
@@ -25,6 +25,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -36,10 +37,23 @@ LANDING, LAKE, BUS = "landing", "lake", "default"
 ROWS = 24_000
 
 
+@dataclass
+class Request:
+    """What was asked of whom, and when, in seconds."""
+
+    server: str
+    what: str
+    begun: float
+    ended: float
+
+    def __str__(self) -> str:
+        return f"{self.server} {self.what}"
+
+
 class Forwarder:
     """Passes bytes on, and notes what is asked for."""
 
-    def __init__(self, name: str, url: str, seen: list[str]) -> None:
+    def __init__(self, name: str, url: str, seen: list[Request]) -> None:
         self.name, self.seen = name, seen
         host, port = url.removeprefix("http://").split(":")
         self.to = (host, int(port))
@@ -53,8 +67,10 @@ class Forwarder:
             server = socket.create_connection(self.to)
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self.copy, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self.copy, args=(server, client, False), daemon=True).start()
+            # Of this connection: an answer is that to the last request.
+            asked: list[Request] = []
+            threading.Thread(target=self.copy, args=(client, server, asked, True), daemon=True).start()
+            threading.Thread(target=self.copy, args=(server, client, asked, False), daemon=True).start()
 
     @staticmethod
     def asked(path: bytes) -> str:
@@ -62,13 +78,17 @@ class Forwarder:
         found = re.search(rb"[?&]prefix=([^&]*)", path)
         return f" {found[1].decode()}" if found else ""
 
-    def copy(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
+    def copy(self, source: socket.socket, target: socket.socket, asked: list[Request], is_request: bool) -> None:
         try:
             while piece := source.recv(1 << 16):
+                now = time.monotonic()
                 if is_request and (found := REQUEST.match(piece)):
                     action = TARGET.search(piece)
                     what = action[1].decode().rsplit(".", 1)[-1] if action else f"{found[1].decode()} {found[2].decode().split('?')[0]}"
-                    self.seen.append(f"{self.name} {what}{self.asked(found[2])}")
+                    asked[:] = [Request(self.name, f"{what}{self.asked(found[2])}", now, now)]
+                    self.seen.extend(asked)
+                elif not is_request and asked:
+                    asked[-1].ended = now
                 target.sendall(piece)
         except OSError:
             pass
@@ -84,6 +104,8 @@ class Runtime(http.server.BaseHTTPRequestHandler):
     """The runtime API: an event for each poll, when there is one."""
 
     protocol_version = "HTTP/1.1"
+    # An answer is head and body in two pieces: with Nagle's algorithm, the second waits 40 ms for the receipt of the first.
+    disable_nagle_algorithm = True
     # Of one process: the poll of another one that was ended would take its events.
     events: queue.Queue
     answers: queue.Queue
@@ -213,7 +235,7 @@ class Bench:
         }  # fmt: skip
         return subprocess.Popen([program], env={**self.environment(), **settings}, stdout=subprocess.DEVNULL, stderr=sys.stderr)
 
-    def handle(self, event: dict) -> tuple[float, list[str]]:
+    def handle(self, event: dict) -> tuple[float, list[Request]]:
         """Milliseconds until the answer to an event, and the requests meanwhile."""
         self.seen.clear()
         begun = time.monotonic()
@@ -223,7 +245,7 @@ class Bench:
             raise SystemExit(f"the function failed: {kind} {body.decode()}")
         return (ended - begun) * 1000, list(self.seen)
 
-    def started(self, program: Path, event: dict) -> tuple[float, list[str]]:
+    def started(self, program: Path, event: dict) -> tuple[float, list[Request]]:
         """The same with a process that starts for it; one that ran before ends."""
         if self.running:
             self.running.kill()
@@ -247,9 +269,37 @@ def shown(milliseconds: list[float]) -> str:
     return f"median {statistics.median(ordered):.0f} ms, p95 {ordered[int(len(ordered) * 0.95)]:.0f} ms of {len(ordered)}"
 
 
-def requests(asked: list[str]) -> str:
+def waited(asked: list[Request], server: str | None = None) -> float:
+    """Milliseconds in which at least one request was under way, to one server or any."""
+    total, until = 0.0, 0.0
+    for one in sorted(asked, key=lambda one: one.begun):
+        if server in (None, one.server) and one.ended > until:
+            total += one.ended - max(one.begun, until)
+            until = one.ended
+    return total * 1000
+
+
+class Events:
+    """Events of one kind: how long they took, and what of it was waiting."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self.asked: list[list[Request]] = []
+
+    def add(self, handled: tuple[float, list[Request]]) -> None:
+        self.took.append(handled[0])
+        self.asked.append(handled[1])
+
+    def __str__(self) -> str:
+        servers = sorted({one.server for asked in self.asked for one in asked})
+        for_each = ", ".join(f"{server} {statistics.median(waited(asked, server) for asked in self.asked):.0f}" for server in servers)
+        own = statistics.median(took - waited(asked) for took, asked in zip(self.took, self.asked))
+        return f"{shown(self.took)} (waiting for {for_each} ms; the rest {own:.0f} ms); {requests(self.asked[-1])}"
+
+
+def requests(asked: list[Request]) -> str:
     """How many of each kind."""
-    kinds = Counter(re.sub(r"(GET|PUT|POST|HEAD|DELETE) /.*", r"\1", one) for one in asked)
+    kinds = Counter(re.sub(r"(GET|PUT|POST|HEAD|DELETE) /.*", r"\1", str(one)) for one in asked)
     return f"{len(asked)} requests: " + ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
 
 
@@ -278,29 +328,27 @@ def main() -> None:
         bench.prepare()
         first, asked = bench.started(arguments.catalog, bench.upload("raw/orders/0.csv"))
         print(f"catalog, first event of the process and of its table: {first:.0f} ms from the start of the process; {requests(asked)}")
-        times = []
+        events = Events()
         for number in range(1, arguments.events + 1):
-            took, asked = bench.handle(bench.upload(f"raw/orders/{number}.csv"))
-            times.append(took)
-        print(f"catalog, warm, one object of {bench.size} bytes: {shown(times)}; {requests(asked)}")
+            events.add(bench.handle(bench.upload(f"raw/orders/{number}.csv")))
+        print(f"catalog, warm, one object of {bench.size} bytes: {events}")
         for kind, folder in [("known", "day=1"), ("new", "day={}")]:
             bench.handle(bench.upload("raw/by_day/day=1/0.csv"))
-            taken = []
+            events = Events()
             for number in range(1, arguments.events + 1):
-                took, asked = bench.handle(bench.upload(f"raw/by_day/{folder.format(1 + number)}/{number}.csv"))
-                taken.append(took)
-            print(f"catalog, warm, in a {kind} partition: {shown(taken)}; {requests(asked)}")
+                events.add(bench.handle(bench.upload(f"raw/by_day/{folder.format(1 + number)}/{number}.csv")))
+            print(f"catalog, warm, in a {kind} partition: {events}")
         print(f"four requests by themselves: {shown(floor(bench, arguments.events))}")
         updates = [update for update in bench.told("Catalog Updated") if "raw.orders" in json.dumps(update)]
         first, asked = bench.started(arguments.transform, updates[0])
         print(f"transform, first event of the process and of its table: {first:.0f} ms from the start of the process; {requests(asked)}")
-        times = []
+        events = Events()
         for update in updates[1:]:
-            took, asked = bench.handle(update)
-            times.append(took)
+            events.add(bench.handle(update))
         if arguments.list:
-            print("\n".join(asked))
-        print(f"transform, warm, the same object appended: {shown(times)}; {requests(asked)}")
+            first = events.asked[-1][0].begun
+            print("\n".join(f"{(one.begun - first) * 1000:6.1f} to {(one.ended - first) * 1000:6.1f} ms  {one}" for one in events.asked[-1]))
+        print(f"transform, warm, the same object appended: {events}")
         bench.started(arguments.catalog, bench.upload("raw/orders/last.csv"))
         first, asked = bench.started(arguments.transform, bench.told("Catalog Updated")[-1])
         print(f"transform, first event of the process, of a known table: {first:.0f} ms from the start of the process; {requests(asked)}")

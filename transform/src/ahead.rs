@@ -16,8 +16,10 @@ use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
     Attributes, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+
+use crate::pinned::pinned;
 
 /// Objects of more bytes are left to their readers.
 const SMALL: u64 = 1 << 20;
@@ -69,6 +71,13 @@ impl ReadAhead {
         Self { inner, small, places, most_bytes: (memory / SHARE).min(MOST_BYTES), fetched: Mutex::new(fetched) }
     }
 
+    /// Begins to fetch the first objects.
+    pub(crate) fn start(&self) {
+        if !self.small.is_empty() {
+            drop(self.whole(0));
+        }
+    }
+
     /// The object at a place, if it is held, or nobody has asked for it before; those after it are begun.
     fn whole(&self, place: usize) -> Option<Whole> {
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,9 +105,9 @@ impl ReadAhead {
             let Some(oldest) = fetched.order.pop_front() else { break };
             self.forget(fetched, oldest);
         }
-        let (inner, path) = (Arc::clone(&self.inner), self.small[place].location.clone());
+        let (inner, meta) = (Arc::clone(&self.inner), self.small[place].clone());
         let task = SpawnedTask::spawn(async move {
-            let result = inner.get(&path).await.ok()?;
+            let result = inner.get_opts(&meta.location, pinned(&meta)).await.ok()?;
             let (meta, attributes) = (result.meta.clone(), result.attributes.clone());
             Some((meta, attributes, result.bytes().await.ok()?))
         });
@@ -116,13 +125,13 @@ impl ReadAhead {
     }
 }
 
-/// Whether bytes are asked for, and nothing else.
-fn has_no_conditions(options: &GetOptions) -> bool {
-    options.if_match.is_none()
+/// Whether bytes are asked for, of any version or the one that was listed, and nothing else.
+fn is_plain(options: &GetOptions, listed: &ObjectMeta) -> bool {
+    (options.if_match.is_none() || options.if_match == listed.e_tag)
+        && (options.version.is_none() || options.version == listed.version)
         && options.if_none_match.is_none()
         && options.if_modified_since.is_none()
         && options.if_unmodified_since.is_none()
-        && options.version.is_none()
         && !options.head
 }
 
@@ -135,7 +144,7 @@ impl fmt::Display for ReadAhead {
 #[async_trait]
 impl ObjectStore for ReadAhead {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let place = self.places.get(location).copied().filter(|_| has_no_conditions(&options));
+        let place = self.places.get(location).copied().filter(|place| is_plain(&options, &self.small[*place]));
         let Some((place, whole)) = place.and_then(|place| Some((place, self.whole(place)?))) else {
             return self.inner.get_opts(location, options).await;
         };
@@ -193,6 +202,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use futures::TryStreamExt;
+    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::*;
@@ -240,6 +250,21 @@ mod tests {
             assert_eq!(result.bytes().await.unwrap(), expected);
         }
         assert_eq!(read.load(Ordering::Relaxed), 10);
+    }
+
+    #[tokio::test]
+    async fn an_object_is_served_in_the_version_that_was_listed_only() {
+        let (store, metas, _, read) = store(2, 1 << 30).await;
+        store.start();
+        tokio::task::yield_now().await;
+        assert_eq!(read.load(Ordering::Relaxed), 20, "before anyone has asked");
+        let first = store.get_opts(&metas[0].location, pinned(&metas[0])).await.unwrap();
+        assert_eq!(first.bytes().await.unwrap(), "content-00");
+        assert_eq!(read.load(Ordering::Relaxed), 20);
+        let other = GetOptions { if_match: Some("other".to_owned()), ..GetOptions::default() };
+        // The store beneath decides.
+        assert!(!is_plain(&other, &metas[1]));
+        assert!(!is_plain(&GetOptions::new().with_head(true), &metas[1]));
     }
 
     #[tokio::test]

@@ -29,29 +29,40 @@ pub(crate) struct Base {
     pub(crate) partitions: Vec<Partition>,
 }
 
-impl Base {
-    /// Reads the state. A version that is not through yet is carried through.
+/// The newest version of a target, with nothing of it left to do.
+pub(crate) struct Newest {
+    number: u64,
+    /// The newest that was not given up.
+    version: Option<Settled>,
+}
+
+impl Newest {
+    /// Looks for it. A version that is not through yet is carried through.
     ///
     /// # Errors
     /// Those of storage and catalog.
     pub(crate) async fn find(publisher: &Publisher<'_>) -> Result<Self> {
-        let (ledger, catalog) = (publisher.ledger, publisher.catalog);
-        loop {
-            let number = ledger.newest_version().await?;
-            let mut version = None;
-            for number in (1..=number).rev() {
-                if let Some(settled) = publisher.settle(number).await? {
-                    version = Some(settled);
-                    break;
-                }
-            }
-            let (table, partitions) = registered(catalog, publisher.target).await?;
-            if ledger.newest_version().await? == number {
-                return Ok(Self { number, version, table, partitions });
+        let number = publisher.ledger.newest_version().await?;
+        for number in (1..=number).rev() {
+            if let Some(version) = publisher.settle(number).await? {
+                return Ok(Self { number, version: Some(version) });
             }
         }
+        Ok(Self { number, version: None })
     }
 
+    /// The state of the target, if no newer version came while it was read.
+    ///
+    /// # Errors
+    /// Those of storage and catalog.
+    pub(crate) async fn base(self, publisher: &Publisher<'_>) -> Result<Option<Base>> {
+        let (table, partitions) = registered(publisher.catalog, publisher.target).await?;
+        let is_newest = publisher.ledger.newest_version().await? == self.number;
+        Ok(is_newest.then_some(Base { number: self.number, version: self.version, table, partitions }))
+    }
+}
+
+impl Base {
     /// Looks again at what the catalog has: runs that add to this version may have brought more since.
     ///
     /// # Errors

@@ -41,7 +41,6 @@ use crate::runtime::{Limits, Runtime};
 use crate::session::{self, Joins};
 use crate::source::{Rejects, SourceTable, fields, first_unreadable_parquet, to_datafusion};
 use crate::stage::Stage;
-use crate::store::DataRoot;
 use crate::table::TableName;
 use crate::trace::{ORIGIN, traced};
 use crate::transform::Transform;
@@ -52,7 +51,8 @@ pub(crate) struct Job<'a> {
     pub(crate) transform: &'a Transform,
     /// As checked against the catalog before the run.
     pub(crate) planned: &'a Planned,
-    pub(crate) root: &'a DataRoot,
+    /// Where the objects are read.
+    pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) limits: &'a Limits,
     /// The tables that the query reads, with all objects that any part of the run may read.
     pub(crate) listing: Listing,
@@ -129,7 +129,7 @@ pub(crate) async fn execute(job: Job<'_>) -> Result<Executed> {
     };
     let inputs: Vec<Input> = job.listing.values().cloned().chain(target).collect();
     let metas = || inputs.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
-    let pinned = PinnedStore::new(Arc::clone(job.root.store()), metas(), Arc::clone(&job.bytes_read));
+    let pinned = PinnedStore::new(Arc::clone(&job.store), metas(), Arc::clone(&job.bytes_read));
     let ahead = surely_read(&job);
     let ahead = ahead.iter().flat_map(|input| &input.objects).map(|object| &object.meta);
     let pinned: Arc<dyn ObjectStore> = Arc::new(ReadAhead::new(Arc::new(pinned), ahead, job.limits.memory));

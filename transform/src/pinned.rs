@@ -21,14 +21,15 @@ use object_store::{
 #[derive(Debug)]
 pub(crate) struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
-    pins: HashMap<Path, Pin>,
+    /// What each object is asked for with.
+    pins: HashMap<Path, GetOptions>,
     bytes_read: Arc<AtomicU64>,
 }
 
-#[derive(Debug)]
-struct Pin {
-    etag: Option<String>,
-    version: Option<String>,
+/// Asks for an object in the version that was listed. A version id names one for good; an etag only holds as a condition.
+pub(crate) fn pinned(meta: &ObjectMeta) -> GetOptions {
+    let if_match = meta.e_tag.clone().filter(|_| meta.version.is_none());
+    GetOptions { if_match, version: meta.version.clone(), ..GetOptions::default() }
 }
 
 impl PinnedStore {
@@ -38,10 +39,7 @@ impl PinnedStore {
         objects: impl IntoIterator<Item = &'a ObjectMeta>,
         bytes_read: Arc<AtomicU64>,
     ) -> Self {
-        let pins = objects
-            .into_iter()
-            .map(|meta| (meta.location.clone(), Pin { etag: meta.e_tag.clone(), version: meta.version.clone() }))
-            .collect();
+        let pins = objects.into_iter().map(|meta| (meta.location.clone(), pinned(meta))).collect();
         Self { inner, pins, bytes_read }
     }
 
@@ -65,11 +63,8 @@ impl ObjectStore for PinnedStore {
                 source: "not among the inputs of this run".into(),
             });
         };
-        // A version id names one version for good; an etag only holds as a condition.
         options.version.clone_from(&pin.version);
-        if pin.version.is_none() {
-            options.if_match.clone_from(&pin.etag);
-        }
+        options.if_match.clone_from(&pin.if_match);
         let result = self.inner.get_opts(location, options).await?;
         self.bytes_read.fetch_add(result.range.end - result.range.start, Ordering::Relaxed);
         Ok(result)

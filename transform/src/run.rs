@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::arrival::ArrivalId;
@@ -62,6 +63,8 @@ pub(crate) struct Runner<'a> {
 struct State {
     base: Base,
     listing: Listing,
+    /// Where the objects are read.
+    store: Arc<dyn ObjectStore>,
 }
 
 impl Runner<'_> {
@@ -231,7 +234,7 @@ impl Runner<'_> {
 
     /// One attempt at a run, from the state of the table as it is now, or as it was seen before.
     async fn attempt(&self, mut intent: Intent, state: Option<Box<State>>) -> Result<Done> {
-        let State { base, mut listing } = *match state {
+        let State { base, mut listing, store } = *match state {
             Some(state) => state,
             None => match self.ledger.done(&intent.run_id).await? {
                 Some(done) => return Ok(done),
@@ -286,7 +289,7 @@ impl Runner<'_> {
                 everything.inputs
             }
         };
-        self.execute(Intent { inputs, ..intent }, State { base, listing }, former, settled).await
+        self.execute(Intent { inputs, ..intent }, State { base, listing, store }, former, settled).await
     }
 
     /// Ends a run that has nothing left to do, unless another worker has committed it in the meantime.
@@ -302,7 +305,7 @@ impl Runner<'_> {
         former: Option<Input>,
         mut accounted: BTreeSet<ArrivalId>,
     ) -> Result<Done> {
-        let State { mut base, listing } = state;
+        let State { mut base, listing, store } = state;
         let started = Instant::now();
         let (present, superseded) = due::present(&listing, &intent.inputs);
         if present.is_empty() && intent.rebuild().is_none() {
@@ -347,7 +350,7 @@ impl Runner<'_> {
         let executed = execute(Job {
             transform: self.transform,
             planned: self.planned,
-            root: self.root,
+            store,
             limits: self.limits,
             listing,
             arrivals: &present,

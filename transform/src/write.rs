@@ -52,7 +52,7 @@ use spool::Spool;
 pub(crate) use statistics::ColumnStatistics;
 use too_many::too_many;
 pub(crate) use too_many::too_many_touched;
-use upload::Upload;
+use upload::{Room, Upload};
 
 /// Values of a partition's keys, in their order; empty for an unpartitioned table.
 pub(crate) type PartitionValues = Vec<Option<String>>;
@@ -67,7 +67,7 @@ const MOST_COUNTED: usize = 100_000;
 const BUFFER_ROWS: usize = 64 << 10;
 /// Bytes of a buffer at most, as a part of the memory.
 const BUFFER_SHARE: usize = 32;
-/// Bytes of encoded pages that stay in memory at most, as a part of the memory, and in any case.
+/// Bytes of encoded pages that stay in memory at most, as a part of the memory, and in any case; and of files on their way.
 const PAGES_SHARE: usize = 16;
 const MOST_PAGES: usize = 64 << 20;
 /// Files that are open at a time.
@@ -153,6 +153,8 @@ struct Writer<'a> {
     /// Of the memory, what may be used at most, in bytes.
     limit: usize,
     spool: Arc<Spool>,
+    /// For what is on its way to the storage.
+    room: Room,
     /// Schema of the files as Parquet has it.
     schema: TypePtr,
     partitions: Partitions,
@@ -193,10 +195,7 @@ impl<'a> Writer<'a> {
         // The Arrow schema is left out of the files: the Parquet types say all that Hive types can.
         let parquet = ArrowSchemaConverter::new().schema_root("arrow_schema").convert(&spec.file_schema);
         let pool = context.memory_pool();
-        let limit = match pool.memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes,
-            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
-        };
+        let limit = if let MemoryLimit::Finite(bytes) = pool.memory_limit() { bytes } else { usize::MAX };
         let pages = (limit / PAGES_SHARE).min(MOST_PAGES);
         Ok(Self {
             spec,
@@ -204,6 +203,7 @@ impl<'a> Writer<'a> {
             memory: MemoryConsumer::new(WRITER).register(pool),
             limit,
             spool: Arc::new(Spool::new(pages, Arc::clone(&context.runtime_env().disk_manager))),
+            room: Room::new(pages),
             context,
             schema: parquet.map_err(unwritable)?.root_schema_ptr(),
             partitions: Partitions::new(Arc::new(keys))?,
@@ -363,7 +363,8 @@ impl<'a> Writer<'a> {
         let values = self.partitions.values(partition).clone();
         let path = (self.spec.destination)(&values, number)?;
         let upload = Upload::new(self.stage, path, self.spec.attempt, number);
-        self.open.insert(number, OpenFile::new(values, &self.schema, &self.properties, upload)?);
+        let file = OpenFile::new(values, &self.schema, &self.properties, upload, self.room.clone())?;
+        self.open.insert(number, file);
         self.current.insert(partition, number);
         Ok(number)
     }
@@ -452,6 +453,7 @@ impl<'a> Writer<'a> {
             self.is_crowded = true;
             self.memory.grow(size.memory);
         }
+        self.memory.grow(self.room.taken());
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::try_join;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::inputs::file_name;
 use crate::record::{Commit, Done};
 use crate::store::storage;
-use crate::table::{Partition, PartitionChange};
+use crate::table::{Partition, PartitionChange, Table};
 use crate::write::{PartitionValues, WrittenFile};
 
 impl Publisher<'_> {
@@ -24,7 +25,10 @@ impl Publisher<'_> {
         let arrivals = commit.arrivals();
         let mut known = commit.base;
         loop {
-            let newest = self.ledger.newest_version().await?;
+            // As long as there is no newer version than the one that is known, and none when it is looked for once more below, the
+            // table is the same whether it was read before, beside, or after the first look.
+            let (newest, table) = try_join(self.ledger.newest_version(), self.catalog.table(self.target)).await?;
+            let table = (newest == known).then_some(table);
             let mut version = None;
             for number in known + 1..=newest {
                 let Some(Settled { run_id, swap, .. }) = self.settle(number).await? else { continue };
@@ -32,7 +36,7 @@ impl Publisher<'_> {
                 version = Some(run_id);
             }
             known = newest;
-            self.show(commit, &files, version.as_deref(), newest).await?;
+            self.show(commit, table, &files, version.as_deref(), newest).await?;
             if self.ledger.newest_version().await? == newest {
                 return self.succeed(run_id, commit).await;
             }
@@ -42,8 +46,16 @@ impl Publisher<'_> {
     /// Has the catalog show files. Those that lie elsewhere than their partition (or table) does by now are copied there.
     ///
     /// Partitions without a place get one in the folder of the `version` that has come, if not where the run meant them to be.
-    async fn show(&self, commit: &Commit, files: &[&WrittenFile], version: Option<&str>, newest: u64) -> Result<()> {
-        let table = self.put_table(commit).await?;
+    /// `table` is as it was read just now, if it was.
+    async fn show(
+        &self,
+        commit: &Commit,
+        table: Option<Option<Table>>,
+        files: &[&WrittenFile],
+        version: Option<&str>,
+        newest: u64,
+    ) -> Result<()> {
+        let table = self.put_table(commit, table).await?;
         self.add_partitions(commit, files, version).await?;
         let homes = match table.filter(|table| table.partition_keys.is_empty()) {
             Some(table) => [(Vec::new(), table.location)].into(),

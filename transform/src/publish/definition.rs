@@ -11,15 +11,23 @@ const ATTEMPTS: usize = 10;
 
 impl Publisher<'_> {
     /// Brings the table's definition up to what the commit says, on top of what others changed meanwhile. Returns the table; nothing
-    /// where it was left to a newer version.
-    pub(super) async fn put_table(&self, commit: &Commit) -> Result<Option<Table>> {
-        self.put_table_while(commit, None).await
+    /// where it was left to a newer version. `read` is the table as it was read just now, if it was.
+    pub(super) async fn put_table(&self, commit: &Commit, read: Option<Option<Table>>) -> Result<Option<Table>> {
+        self.put_table_while(commit, read, None).await
     }
 
     /// The same for a version, as long as there is no newer one.
-    pub(super) async fn put_table_while(&self, commit: &Commit, newest: Option<u64>) -> Result<Option<Table>> {
+    pub(super) async fn put_table_while(
+        &self,
+        commit: &Commit,
+        mut read: Option<Option<Table>>,
+        newest: Option<u64>,
+    ) -> Result<Option<Table>> {
         for _ in 0..ATTEMPTS {
-            let existing = self.catalog.table(self.target).await?;
+            let existing = match read.take() {
+                Some(read) => read,
+                None => self.catalog.table(self.target).await?,
+            };
             let wanted = wanted(existing.as_ref(), commit);
             if existing.as_ref() == Some(&wanted) {
                 return Ok(existing);

@@ -135,7 +135,7 @@ impl Publisher<'_> {
         swap: &Swap,
         carried: Vec<Partition>,
     ) -> Result<bool> {
-        self.put_table_while(commit, Some(number)).await?;
+        self.put_table_while(commit, None, Some(number)).await?;
         if commit.table.partition_keys.is_empty() {
             return Ok(false);
         }

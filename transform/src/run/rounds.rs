@@ -1,16 +1,24 @@
 //! Runs what is due, and looks again where another worker was faster.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures::future::try_join;
+use object_store::ObjectMeta;
 
 use super::{ATTEMPTS, Runner, State, changed_all_the_time};
-use crate::base::Base;
+use crate::ahead::ReadAhead;
+use crate::arrival::ArrivalId;
+use crate::base::Newest;
 use crate::due::{self, Due, Listing, Sought};
 use crate::engine::Asked;
 use crate::error::Result;
 use crate::receipt::Receipt;
 use crate::record::{Intent, Work};
+
+/// Objects that are fetched while they are being claimed.
+const READ_EARLY: usize = 16;
 
 impl Runner<'_> {
     /// Runs what is due; objects that are refused are errors beside the runs.
@@ -75,10 +83,15 @@ impl Runner<'_> {
 
     /// What a run with this `now()` starts from; of the driving table only the objects that are asked for, where it is not all.
     pub(super) async fn state(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Box<State>> {
-        // The version is read before the inputs are listed, so that whoever knows a newer version knows newer inputs.
-        let base = Base::find(&self.publisher().of_others()).await?;
-        let listing = self.list(now, objects).await?;
-        Ok(Box::new(State { base, listing }))
+        let publisher = self.publisher().of_others();
+        loop {
+            // The version is known before the inputs are listed, so that whoever knows a newer version knows newer inputs.
+            let newest = Newest::find(&publisher).await?;
+            let (base, listing) = try_join(newest.base(&publisher), self.list(now, objects)).await?;
+            if let Some(base) = base {
+                return Ok(Box::new(State { base, listing, store: Arc::clone(self.root.store()) }));
+            }
+        }
     }
 
     pub(super) async fn list(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Listing> {
@@ -86,7 +99,24 @@ impl Runner<'_> {
         due::list(self.root, self.catalog, self.transform, self.sources, &sought).await
     }
 
-    async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {
+    /// Begins to fetch the first objects that arrived, if they are small, while they are being claimed. If others turn out to have
+    /// them, that was for nothing.
+    fn read_early(&self, intent: &Intent, state: &mut State) {
+        let driving = self.transform.driving.as_ref().filter(|_| intent.work == Work::Arrivals);
+        let Some(driving) = driving.and_then(|driving| state.listing.get(driving)) else { return };
+        let arriving: BTreeSet<ArrivalId> =
+            intent.inputs.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
+        let objects = driving.objects.iter().filter(|object| arriving.contains(&ArrivalId::of(&object.arrival)));
+        let metas: Vec<&ObjectMeta> = objects.map(|object| &object.meta).take(READ_EARLY).collect();
+        let ahead = ReadAhead::new(Arc::clone(&state.store), metas, self.limits.memory);
+        ahead.start();
+        state.store = Arc::new(ahead);
+    }
+
+    async fn begin(&self, intent: Intent, mut state: Option<Box<State>>) -> Result<Option<Receipt>> {
+        if let Some(state) = &mut state {
+            self.read_early(&intent, state);
+        }
         self.ledger.put_intent(&intent).await?;
         self.pursue(intent, state).await
     }

@@ -21,9 +21,14 @@ pub(super) const SAMPLE: usize = 4096;
 const LEAST: usize = 128;
 /// A dictionary pays where each of its values stands for this many rows.
 const ROWS_FOR_VALUE: usize = 5;
+/// So many values are few, whether or not more are to come.
+const FEW_VALUES: usize = 64;
 
 /// Settings with the encoding of each column of `schema` that is not nested, by the rows of a sample of one partition.
 /// Where the project says which columns have dictionaries (`asked`), that stands.
+///
+/// Integers have a dictionary or differences, never both: Parquet's encoder of differences sets a megabyte aside in each open
+/// file, also where it only waits for a dictionary to become too large.
 ///
 /// # Errors
 /// [`Code::Internal`].
@@ -33,33 +38,50 @@ pub(super) fn chosen(
     asked: bool,
     sample: &[ArrayRef],
 ) -> Result<WriterProperties> {
+    let asked_of = properties.clone();
     let mut builder = properties.into_builder();
     for (field, values) in schema.fields().iter().zip(sample) {
         if field.data_type().is_nested() {
             continue;
         }
         let path = ColumnPath::from(field.name().as_str());
-        if is_integer(field.data_type()) {
+        let can_differ = is_integer(field.data_type());
+        let has_dictionary = if asked || values.len() < LEAST {
+            asked_of.dictionary_enabled(&path)
+        } else {
+            repeats(values, can_differ)?
+        };
+        if can_differ && !has_dictionary {
             builder = builder.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
         }
-        if !asked && values.len() >= LEAST {
-            builder = builder.set_column_dictionary_enabled(path, repeats(values)?);
-        }
+        builder = builder.set_column_dictionary_enabled(path, has_dictionary);
     }
     Ok(builder.build())
 }
 
-/// Whether values come back so often that a dictionary pays.
-fn repeats(values: &ArrayRef) -> Result<bool> {
+/// Whether values come back so often that a dictionary pays. Where there is another way (`can_differ`), it does not pay for
+/// values that come back only right away, as those of a sorted key: there are always more to come.
+fn repeats(values: &ArrayRef, can_differ: bool) -> Result<bool> {
     if *values.data_type() == DataType::Boolean {
         return Ok(false);
     }
     let mut hashes = vec![0; values.len()];
     create_hashes([values], &RandomState::with_seed(0), &mut hashes)
         .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-    let known = (0..values.len()).filter(|row| values.is_valid(*row)).map(|row| hashes[row]);
-    let distinct = known.collect::<HashSet<u64>>().len();
-    Ok(distinct * ROWS_FOR_VALUE <= values.len() - values.null_count())
+    let mut distinct = HashSet::new();
+    let mut of_first_half = 0;
+    for row in 0..values.len() {
+        if row == values.len() / 2 {
+            of_first_half = distinct.len();
+        }
+        if values.is_valid(row) {
+            distinct.insert(hashes[row]);
+        }
+    }
+    let distinct = distinct.len();
+    let come_back = distinct * ROWS_FOR_VALUE <= values.len() - values.null_count();
+    let go_on = can_differ && distinct > FEW_VALUES && distinct - of_first_half > of_first_half / 2;
+    Ok(come_back && !go_on)
 }
 
 /// Whether Parquet keeps the type as a 32 or 64 bit integer.
@@ -108,5 +130,18 @@ mod tests {
         };
         assert_eq!(decimals(18), Some(Encoding::DELTA_BINARY_PACKED));
         assert_eq!(decimals(19), None, "these are bytes");
+    }
+
+    #[test]
+    fn integers_have_a_dictionary_or_differences() {
+        let integers = |value: fn(i64) -> i64| -> ArrayRef { Arc::new((0..4000).map(value).collect::<Int64Array>()) };
+        let (dictionary, differences) = ((true, None), (false, Some(Encoding::DELTA_BINARY_PACKED)));
+        assert_eq!(settings(integers(|i| i % 200), false), dictionary);
+        assert_eq!(settings(integers(|i| i), false), differences);
+        assert_eq!(settings(integers(|i| i / 8), false), differences, "a sorted key: there are always more");
+        assert_eq!(settings(integers(|i| i / 100), false), dictionary, "so few that more do not matter");
+        assert_eq!(settings(integers(|i| i), true), dictionary, "the default of the settings, or what they say");
+        let texts = (0..4000).map(|i| Some(format!("{}", i / 8))).collect::<StringArray>();
+        assert_eq!(settings(Arc::new(texts), false), (true, None), "texts have no other way");
     }
 }

@@ -12,7 +12,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, TypePtr};
 
 use super::chunk::Chunk;
-use super::upload::Upload;
+use super::upload::{Room, Upload};
 use super::{PartitionValues, WrittenFile, statistics, unwritable};
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -26,6 +26,8 @@ use crate::write::ColumnStatistics;
 pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
 /// A dictionary larger than this does not pay for itself in the sizes of files that partitions have.
 const DICTIONARY_BYTES: usize = 64 << 10;
+/// What the footer of a file takes, roughly.
+const FOOTER_BYTES: usize = 16 << 10;
 
 /// Parquet settings of a transform.
 ///
@@ -80,6 +82,8 @@ pub(super) struct OpenFile {
     partition: PartitionValues,
     writer: SerializedFileWriter<Vec<u8>>,
     upload: Upload,
+    /// For what is on its way, of all files.
+    room: Room,
     /// Bytes that the upload has.
     sent: u64,
     rows: u64,
@@ -100,12 +104,14 @@ impl OpenFile {
         schema: &TypePtr,
         properties: &Arc<WriterProperties>,
         upload: Upload,
+        room: Room,
     ) -> Result<Self> {
         let writer = SerializedFileWriter::new(Vec::new(), Arc::clone(schema), Arc::clone(properties));
         Ok(Self {
             partition,
             writer: writer.map_err(unwritable)?,
             upload,
+            room,
             sent: 0,
             rows: 0,
             origins: Counter::default(),
@@ -142,14 +148,17 @@ impl OpenFile {
         if self.waiting_bytes < PART_SIZE as u64 {
             return Ok(());
         }
+        // Pages may be on disk: there has to be room before they are read.
+        let room = self.room.take(self.waiting_bytes).await?;
         self.put_groups()?;
         let part = mem::take(self.writer.inner_mut());
         self.sent += part.len() as u64;
-        self.upload.send(part.into()).await
+        self.upload.send(part.into(), room).await
     }
 
     fn put_groups(&mut self) -> Result<()> {
-        self.waiting_bytes = 0;
+        let bytes = usize::try_from(mem::take(&mut self.waiting_bytes)).unwrap_or_default();
+        self.writer.inner_mut().reserve_exact(bytes + FOOTER_BYTES);
         for group in mem::take(&mut self.waiting) {
             let mut row_group = self.writer.next_row_group().map_err(unwritable)?;
             for chunk in group {
@@ -162,8 +171,9 @@ impl OpenFile {
 
     /// The staged file. Rows that were traced have their origins put into the footer. On an error nothing stays staged.
     pub(super) async fn finish(mut self, origins: Option<Arc<[Origin]>>) -> Result<WrittenFile> {
-        match self.complete(origins) {
-            Ok((last, statistics)) => {
+        let room = self.room.take(self.waiting_bytes).await;
+        match room.and_then(|room| Ok((room, self.complete(origins)?))) {
+            Ok((_room, (last, statistics))) => {
                 let staged = self.upload.finish(last).await?;
                 Ok(WrittenFile { staged, partition: self.partition, rows: self.rows, statistics })
             }

@@ -1,12 +1,42 @@
 //! Sending a file to the stage while its next part is being encoded.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use object_store::path::Path;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::stage::{PART_SIZE, Stage, Staged, StagedWriter};
+
+/// Bytes of all files that may be on their way at a time: a storage that is slower than the encoders makes them wait, instead of
+/// filling the memory.
+#[derive(Clone)]
+pub(super) struct Room {
+    free: Arc<Semaphore>,
+    total: u32,
+}
+
+impl Room {
+    pub(super) fn new(bytes: usize) -> Self {
+        let total = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Self { free: Arc::new(Semaphore::new(total as usize)), total }
+    }
+
+    /// Room for bytes, until it is dropped. Bytes that are more than all the room go by themselves.
+    pub(super) async fn take(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.total);
+        let taken = Arc::clone(&self.free).acquire_many_owned(bytes).await;
+        taken.map_err(|error| Error::new(Code::Internal, error.to_string()))
+    }
+
+    /// Bytes that are on their way.
+    pub(super) fn taken(&self) -> usize {
+        (self.total as usize).saturating_sub(self.free.available_permits())
+    }
+}
 
 /// A file on its way to the stage, one part after the other.
 pub(super) struct Upload {
@@ -30,11 +60,12 @@ impl Upload {
         Self { stage: stage.clone(), path, attempt: attempt.to_owned(), index, state: State::NotBegun }
     }
 
-    /// Sends bytes, at least a part of them, in the background, once those before have arrived.
-    pub(super) async fn send(&mut self, bytes: Bytes) -> Result<()> {
+    /// Sends bytes, at least a part of them, in the background, once those before have arrived. Their room is given back then.
+    pub(super) async fn send(&mut self, bytes: Bytes, room: OwnedSemaphorePermit) -> Result<()> {
         let mut writer = self.writer().await?;
         self.state = State::Sending(SpawnedTask::spawn(async move {
             let outcome = in_parts(&mut writer, bytes).await;
+            drop(room);
             (writer, outcome)
         }));
         Ok(())
