@@ -70,12 +70,12 @@ fn repeats(values: &ArrayRef, can_differ: bool) -> Result<bool> {
         .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
     let mut distinct = HashSet::new();
     let mut of_first_half = 0;
-    for row in 0..values.len() {
+    for (row, hash) in hashes.into_iter().enumerate() {
         if row == values.len() / 2 {
             of_first_half = distinct.len();
         }
         if values.is_valid(row) {
-            distinct.insert(hashes[row]);
+            distinct.insert(hash);
         }
     }
     let distinct = distinct.len();
