@@ -63,8 +63,9 @@ pub(crate) type Destination<'a> = dyn Fn(&[Option<String>], usize) -> Result<Pat
 /// Partitions beyond those that may be written that are still counted, for the error to name the largest.
 const MOST_COUNTED: usize = 100_000;
 
-/// Rows of a buffer at most: so many that each partition gets some, and few enough for a column of them to stay in the cache.
-const BUFFER_ROWS: usize = 64 << 10;
+/// Rows of a buffer at most: so many that each partition gets some, and few enough for a column of them to stay in the cache, and
+/// to take less than a megabyte (see `.cargo/config.toml`).
+const BUFFER_ROWS: usize = 32 << 10;
 /// Bytes of a buffer at most, as a part of the memory.
 const BUFFER_SHARE: usize = 32;
 /// Bytes of encoded pages that stay in memory at most, as a part of the memory, and in any case; and of files on their way.
