@@ -346,8 +346,8 @@ def main() -> None:
         for update in updates[1:]:
             events.add(bench.handle(update))
         if arguments.list:
-            first = events.asked[-1][0].begun
-            print("\n".join(f"{(one.begun - first) * 1000:6.1f} to {(one.ended - first) * 1000:6.1f} ms  {one}" for one in events.asked[-1]))
+            begun = events.asked[-1][0].begun
+            print("\n".join(f"{(one.begun - begun) * 1000:6.1f} to {(one.ended - begun) * 1000:6.1f} ms  {one}" for one in events.asked[-1]))
         print(f"transform, warm, the same object appended: {events}")
         bench.started(arguments.catalog, bench.upload("raw/orders/last.csv"))
         first, asked = bench.started(arguments.transform, bench.told("Catalog Updated")[-1])

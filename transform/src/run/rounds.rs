@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join;
-use object_store::ObjectMeta;
 
 use super::{ATTEMPTS, Runner, State, changed_all_the_time};
 use crate::ahead::ReadAhead;
-use crate::arrival::ArrivalId;
 use crate::base::Newest;
 use crate::due::{self, Due, Listing, Sought};
 use crate::engine::Asked;
@@ -102,12 +100,12 @@ impl Runner<'_> {
     /// Begins to fetch the first objects that arrived, if they are small, while they are being claimed. If others turn out to have
     /// them, that was for nothing.
     fn read_early(&self, intent: &Intent, state: &mut State) {
-        let driving = self.transform.driving.as_ref().filter(|_| intent.work == Work::Arrivals);
-        let Some(driving) = driving.and_then(|driving| state.listing.get(driving)) else { return };
-        let arriving: BTreeSet<ArrivalId> =
-            intent.inputs.iter().map(|arriving| ArrivalId::of(&arriving.input)).collect();
-        let objects = driving.objects.iter().filter(|object| arriving.contains(&ArrivalId::of(&object.arrival)));
-        let metas: Vec<&ObjectMeta> = objects.map(|object| &object.meta).take(READ_EARLY).collect();
+        if intent.work != Work::Arrivals {
+            return;
+        }
+        let listing = due::restrict(self.transform, state.listing.clone(), &intent.inputs);
+        let arrived = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
+        let metas = arrived.into_iter().flat_map(|input| &input.objects).map(|object| &object.meta).take(READ_EARLY);
         let ahead = ReadAhead::new(Arc::clone(&state.store), metas, self.limits.memory);
         ahead.start();
         state.store = Arc::new(ahead);

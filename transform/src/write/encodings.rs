@@ -33,13 +33,12 @@ const FEW_VALUES: usize = 64;
 /// # Errors
 /// [`Code::Internal`].
 pub(super) fn chosen(
-    properties: WriterProperties,
+    properties: &WriterProperties,
     schema: &Schema,
     asked: bool,
     sample: &[ArrayRef],
 ) -> Result<WriterProperties> {
-    let asked_of = properties.clone();
-    let mut builder = properties.into_builder();
+    let mut builder = properties.clone().into_builder();
     for (field, values) in schema.fields().iter().zip(sample) {
         if field.data_type().is_nested() {
             continue;
@@ -47,7 +46,7 @@ pub(super) fn chosen(
         let path = ColumnPath::from(field.name().as_str());
         let can_differ = is_integer(field.data_type());
         let has_dictionary = if asked || values.len() < LEAST {
-            asked_of.dictionary_enabled(&path)
+            properties.dictionary_enabled(&path)
         } else {
             repeats(values, can_differ)?
         };
@@ -104,7 +103,7 @@ mod tests {
 
     fn settings(values: ArrayRef, asked: bool) -> (bool, Option<Encoding>) {
         let schema = Schema::new(vec![Field::new("c", values.data_type().clone(), true)]);
-        let properties = chosen(WriterProperties::builder().build(), &schema, asked, &[values]).unwrap();
+        let properties = chosen(&WriterProperties::builder().build(), &schema, asked, &[values]).unwrap();
         let path = ColumnPath::from("c");
         (properties.dictionary_enabled(&path), properties.encoding(&path))
     }

@@ -44,7 +44,7 @@ pub async fn encode(batch: RecordBatch, files: usize) -> Result<u64> {
     let properties = WriterProperties::builder().set_compression(zstd).build();
     let sample: Vec<ArrayRef> =
         batch.columns().iter().map(|column| column.slice(0, SAMPLE.min(column.len()))).collect();
-    let properties = encodings::chosen(properties, &schema, false, &sample)?;
+    let properties = encodings::chosen(&properties, &schema, false, &sample)?;
     let spool = Arc::new(Spool::new(usize::MAX, Arc::clone(&RuntimeEnv::default().disk_manager)));
     let rows = batch.num_rows();
     let mut buffer = Buffer::default();
