@@ -22,7 +22,7 @@ use object_store::{
 use crate::pinned::pinned;
 
 /// Objects of more bytes are left to their readers.
-const SMALL: u64 = 2 << 20;
+pub(crate) const SMALL: u64 = 2 << 20;
 /// Objects that are fetched beyond the one that is read.
 const AHEAD: usize = 32;
 /// One part in so many of the memory, and bytes in any case, for objects that were fetched.

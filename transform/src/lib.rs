@@ -29,6 +29,7 @@ mod ledger;
 mod marked;
 mod nearest;
 mod origins;
+mod page;
 mod panic;
 mod partition;
 mod pinned;

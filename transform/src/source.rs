@@ -6,6 +6,7 @@ mod bytes;
 mod careful;
 mod csv;
 mod decoder;
+mod decompress;
 mod elements;
 mod encoding;
 mod heading;
@@ -45,6 +46,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
+use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::error::Error;
@@ -53,6 +55,7 @@ use crate::inputs::{Input, InputObject, PartitionValues, expansion};
 use crate::partition;
 use crate::schema_change::{RESCUED, SchemaChange};
 use crate::table::{Column, Table};
+use decompress::SharedDecompressors;
 
 pub(crate) use avro::{AVRO_SCHEMA, avro_schema};
 pub(crate) use csv::UNCLOSED;
@@ -126,7 +129,7 @@ impl SourceTable {
     }
 
     /// `rescues` is whether what fits no column is wanted.
-    fn file_source(&self, rescues: bool) -> Arc<dyn FileSource> {
+    fn file_source(&self, store: Arc<dyn ObjectStore>, rescues: bool) -> Arc<dyn FileSource> {
         let mut partition_fields = fields(&self.table.partition_keys).into_iter().map(Arc::new).collect::<Vec<_>>();
         partition_fields.extend(self.hidden.as_ref().map(|hidden| number_field(hidden.name)));
         let mut schema = TableSchema::builder(Arc::new(Schema::new(fields(&self.table.columns))))
@@ -140,7 +143,9 @@ impl SourceTable {
             // the file's: those on fields that the file names in its own way.
             Format::Parquet if !rescues => {
                 let is_flat = !self.table.columns.iter().any(|column| column.hive_type.arrow().is_nested());
-                Arc::new(ParquetSource::new(schema).with_pushdown_filters(is_flat))
+                let readers = Arc::new(SharedDecompressors::new(store));
+                let source = ParquetSource::new(schema).with_pushdown_filters(is_flat);
+                Arc::new(source.with_parquet_file_reader_factory(readers))
             }
             _ => Arc::new(scan::ObjectSource::new(Arc::clone(&self.table), schema, self.rejects.clone())),
         }
@@ -225,7 +230,8 @@ impl TableProvider for SourceTable {
         let rescues = SchemaChange::rescues(&self.table)
             && self.schema.index_of(RESCUED).is_ok_and(|place| projection.is_none_or(|all| all.contains(&place)));
         let groups = FileGroup::new(self.files(&objects)?).split_files(state.config().target_partitions());
-        let config = FileScanConfigBuilder::new(self.store.clone(), self.file_source(rescues))
+        let store = state.runtime_env().object_store(&self.store)?;
+        let config = FileScanConfigBuilder::new(self.store.clone(), self.file_source(store, rescues))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
