@@ -53,10 +53,14 @@ impl Newest {
 
     /// The state of the target, if no newer version came while it was read.
     ///
+    /// `known` is the table as it was read some time before: where there is no version yet, none can have come since, and it counts.
+    /// What runs that add have changed meanwhile is found when this one is published, as if they had done it afterwards.
+    ///
     /// # Errors
     /// Those of storage and catalog.
-    pub(crate) async fn base(self, publisher: &Publisher<'_>) -> Result<Option<Base>> {
-        let (table, partitions) = registered(publisher.catalog, publisher.target).await?;
+    pub(crate) async fn base(self, publisher: &Publisher<'_>, known: Option<&Table>) -> Result<Option<Base>> {
+        let known = known.filter(|_| self.number == 0).cloned();
+        let (table, partitions) = registered(publisher.catalog, publisher.target, known).await?;
         let is_newest = publisher.ledger.newest_version().await? == self.number;
         Ok(is_newest.then_some(Base { number: self.number, version: self.version, table, partitions }))
     }
@@ -68,7 +72,7 @@ impl Base {
     /// # Errors
     /// Those of the catalog.
     pub(crate) async fn look_again(&mut self, catalog: &dyn Catalog, target: &TableName) -> Result<()> {
-        (self.table, self.partitions) = registered(catalog, target).await?;
+        (self.table, self.partitions) = registered(catalog, target, None).await?;
         Ok(())
     }
 
@@ -87,8 +91,12 @@ impl Base {
     }
 }
 
-async fn registered(catalog: &dyn Catalog, name: &TableName) -> Result<(Option<Table>, Vec<Partition>)> {
-    let table = catalog.table(name).await?;
+async fn registered(
+    catalog: &dyn Catalog,
+    name: &TableName,
+    known: Option<Table>,
+) -> Result<(Option<Table>, Vec<Partition>)> {
+    let table = if known.is_some() { known } else { catalog.table(name).await? };
     let is_partitioned = table.as_ref().is_some_and(|table| !table.partition_keys.is_empty());
     let partitions = if is_partitioned { catalog.partitions(name).await? } else { Vec::new() };
     Ok((table, partitions))

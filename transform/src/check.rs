@@ -31,6 +31,8 @@ pub struct Checked {
     pub misfits: BTreeMap<TableName, Error>,
     /// The tables that no transform makes, as the queries were planned over them.
     pub(crate) sources: Registered,
+    /// The tables that transforms have made, as they were before.
+    pub(crate) targets: Registered,
 }
 
 impl Checked {
@@ -74,9 +76,9 @@ pub(crate) async fn check(catalog: &dyn Catalog, registered: &Registered, projec
     // Of all tables, for suggestions: listed only where a table is missing.
     let mut names: Option<Vec<TableName>> = None;
     let is_source = |table: &Table| project.transform(&table.name).is_none() && !table.parameters.contains_key(OWNER);
-    let sources = registered.iter().filter(|(_, table)| is_source(table));
-    let sources = sources.map(|(name, table)| (name.clone(), table.clone())).collect();
-    let mut checked = Checked { sources, ..Checked::default() };
+    let (sources, targets) =
+        registered.iter().map(|(name, table)| (name.clone(), table.clone())).partition(|(_, table)| is_source(table));
+    let mut checked = Checked { sources, targets, ..Checked::default() };
     let mut unplanned: BTreeSet<TableName> = project.broken().clone();
     // What is wrong with the query of a file is told together with what is wrong with its header.
     for transform in project.transforms().iter().chain(project.unsound()) {

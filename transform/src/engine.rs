@@ -254,6 +254,7 @@ impl Engine {
                 transform,
                 planned,
                 sources: &checked.sources,
+                known: checked.targets.get(&target),
                 asked,
                 stamp,
                 progress,

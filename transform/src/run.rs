@@ -35,6 +35,7 @@ use crate::settings::{ChangedInput, OnViolation, WriteMode};
 use crate::source::Rejects;
 use crate::stage::Stage;
 use crate::store::DataRoot;
+use crate::table::Table;
 use crate::transform::Transform;
 
 /// How often a run that was overtaken is done anew before it is left to the next invocation.
@@ -51,6 +52,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) planned: &'a Planned,
     /// Tables that no transform makes, as `planned` goes by them.
     pub(crate) sources: &'a Registered,
+    /// The target as it was when `planned` was checked.
+    pub(crate) known: Option<&'a Table>,
     pub(crate) asked: &'a Asked,
     pub(crate) stamp: &'a Stamp,
     pub(crate) progress: &'a (dyn Fn(Progress) + Send + Sync),
@@ -238,7 +241,7 @@ impl Runner<'_> {
             Some(state) => state,
             None => match self.ledger.done(&intent.run_id).await? {
                 Some(done) => return Ok(done),
-                None => self.state(intent.at, intent.objects().as_ref()).await?,
+                None => self.state(intent.at, intent.objects().as_ref(), None).await?,
             },
         };
         let write = self.planned.write;

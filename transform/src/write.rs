@@ -363,7 +363,7 @@ impl<'a> Writer<'a> {
         self.begun += 1;
         let values = self.partitions.values(partition).clone();
         let path = (self.spec.destination)(&values, number)?;
-        let upload = Upload::new(self.stage, path, self.spec.attempt, number);
+        let upload = Upload::begin(self.stage, path, self.spec.attempt, number);
         let file = OpenFile::new(values, &self.schema, &self.properties, upload, self.room.clone())?;
         self.open.insert(number, file);
         self.current.insert(partition, number);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join;
+use object_store::ObjectStore;
 
 use super::{ATTEMPTS, Runner, State, changed_all_the_time};
 use crate::ahead::ReadAhead;
@@ -14,8 +15,10 @@ use crate::engine::Asked;
 use crate::error::Result;
 use crate::receipt::Receipt;
 use crate::record::{Intent, Work};
+use crate::settings::WriteMode;
+use crate::table::Table;
 
-/// Objects that are fetched while they are being claimed.
+/// Objects that are fetched before they are claimed.
 const READ_EARLY: usize = 16;
 
 impl Runner<'_> {
@@ -68,7 +71,7 @@ impl Runner<'_> {
 
     async fn due(&self) -> Result<(Due, Box<State>)> {
         let objects = self.objects();
-        let state = self.state(self.stamp.at, objects.as_ref()).await?;
+        let state = self.state(self.stamp.at, objects.as_ref(), self.known).await?;
         let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
         let (listing, version) = (&state.listing, state.base.number);
         let due = if matches!(self.asked, Asked::Rebuild) {
@@ -80,14 +83,25 @@ impl Runner<'_> {
     }
 
     /// What a run with this `now()` starts from; of the driving table only the objects that are asked for, where it is not all.
-    pub(super) async fn state(&self, now: DateTime<Utc>, objects: Option<&BTreeSet<String>>) -> Result<Box<State>> {
+    /// `known` is the target as it was before, where nothing of its own was done since.
+    pub(super) async fn state(
+        &self,
+        now: DateTime<Utc>,
+        objects: Option<&BTreeSet<String>>,
+        known: Option<&Table>,
+    ) -> Result<Box<State>> {
         let publisher = self.publisher().of_others();
         loop {
             // The version is known before the inputs are listed, so that whoever knows a newer version knows newer inputs.
             let newest = Newest::find(&publisher).await?;
-            let (base, listing) = try_join(newest.base(&publisher), self.list(now, objects)).await?;
+            let listed = async {
+                let listing = self.list(now, objects).await?;
+                let store = self.read_early(&listing, objects);
+                Ok((listing, store))
+            };
+            let (base, (listing, store)) = try_join(newest.base(&publisher, known), listed).await?;
             if let Some(base) = base {
-                return Ok(Box::new(State { base, listing, store: Arc::clone(self.root.store()) }));
+                return Ok(Box::new(State { base, listing, store }));
             }
         }
     }
@@ -97,24 +111,20 @@ impl Runner<'_> {
         due::list(self.root, self.catalog, self.transform, self.sources, &sought).await
     }
 
-    /// Begins to fetch the first objects that arrived, if they are small, while they are being claimed. If others turn out to have
-    /// them, that was for nothing.
-    fn read_early(&self, intent: &Intent, state: &mut State) {
-        if intent.work != Work::Arrivals {
-            return;
-        }
-        let listing = due::restrict(self.transform, state.listing.clone(), &intent.inputs);
-        let arrived = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
-        let metas = arrived.into_iter().flat_map(|input| &input.objects).map(|object| &object.meta).take(READ_EARLY);
-        let ahead = ReadAhead::new(Arc::clone(&state.store), metas, self.limits.memory);
+    /// Where objects are read. Of those that are asked for, the first are fetched from now on if they are small, while it is found
+    /// out which of them are new, and they are claimed. If others turn out to have them, that was for nothing.
+    fn read_early(&self, listing: &Listing, objects: Option<&BTreeSet<String>>) -> Arc<dyn ObjectStore> {
+        let store = Arc::clone(self.root.store());
+        let Some(objects) = objects.filter(|_| self.planned.write != WriteMode::Overwrite) else { return store };
+        let driving = self.transform.driving.as_ref().and_then(|driving| listing.get(driving));
+        let arrived = driving.into_iter().flat_map(|input| &input.objects);
+        let asked = arrived.filter(|object| objects.contains(&object.arrival.object)).map(|object| &object.meta);
+        let ahead = ReadAhead::new(store, asked.take(READ_EARLY), self.limits.memory);
         ahead.start();
-        state.store = Arc::new(ahead);
+        Arc::new(ahead)
     }
 
-    async fn begin(&self, intent: Intent, mut state: Option<Box<State>>) -> Result<Option<Receipt>> {
-        if let Some(state) = &mut state {
-            self.read_early(&intent, state);
-        }
+    async fn begin(&self, intent: Intent, state: Option<Box<State>>) -> Result<Option<Receipt>> {
         self.ledger.put_intent(&intent).await?;
         self.pursue(intent, state).await
     }

@@ -98,7 +98,7 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// A file for a partition. Nothing is requested of the storage before there is a part to send.
+    /// A file for a partition, whose upload begins while its first values are encoded.
     pub(super) fn new(
         partition: PartitionValues,
         schema: &TypePtr,

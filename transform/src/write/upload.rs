@@ -6,6 +6,7 @@ use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use object_store::path::Path;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
@@ -40,34 +41,34 @@ impl Room {
 
 /// A file on its way to the stage, one part after the other.
 pub(super) struct Upload {
-    stage: Stage,
-    path: Path,
-    attempt: String,
-    index: usize,
-    state: State,
+    /// Nothing after a failure.
+    state: Option<State>,
 }
 
 enum State {
-    NotBegun,
+    /// It is being begun, while the first values are encoded.
+    Beginning(SpawnedTask<Result<StagedWriter>>),
     /// Bytes are under way.
     Sending(SpawnedTask<(StagedWriter, Result<()>)>),
     Idle(StagedWriter),
 }
 
 impl Upload {
-    /// An upload that begins with the first bytes; `index` is unique within this attempt of the run.
-    pub(super) fn new(stage: &Stage, path: Path, attempt: &str, index: usize) -> Self {
-        Self { stage: stage.clone(), path, attempt: attempt.to_owned(), index, state: State::NotBegun }
+    /// Begins an upload; `index` is unique within this attempt of the run.
+    pub(super) fn begin(stage: &Stage, path: Path, attempt: &str, index: usize) -> Self {
+        let (stage, attempt) = (stage.clone(), attempt.to_owned());
+        let beginning = SpawnedTask::spawn(async move { stage.create(path, &attempt, index).await });
+        Self { state: Some(State::Beginning(beginning)) }
     }
 
     /// Sends bytes, at least a part of them, in the background, once those before have arrived. Their room is given back then.
     pub(super) async fn send(&mut self, bytes: Bytes, room: OwnedSemaphorePermit) -> Result<()> {
         let mut writer = self.writer().await?;
-        self.state = State::Sending(SpawnedTask::spawn(async move {
+        self.state = Some(State::Sending(SpawnedTask::spawn(async move {
             let outcome = in_parts(&mut writer, bytes).await;
             drop(room);
             (writer, outcome)
-        }));
+        })));
         Ok(())
     }
 
@@ -91,33 +92,31 @@ impl Upload {
 
     /// Gives the upload up.
     pub(super) async fn abort(mut self) {
-        match std::mem::replace(&mut self.state, State::NotBegun) {
-            State::NotBegun => {}
-            State::Idle(writer) => writer.abort().await,
-            State::Sending(task) => {
-                if let Ok((writer, _)) = task.join().await {
-                    writer.abort().await;
-                }
-            }
+        let writer = match self.state.take() {
+            None => None,
+            Some(State::Beginning(task)) => task.join().await.ok().and_then(Result::ok),
+            Some(State::Idle(writer)) => Some(writer),
+            Some(State::Sending(task)) => task.join().await.ok().map(|(writer, _)| writer),
+        };
+        if let Some(writer) = writer {
+            writer.abort().await;
         }
     }
 
     /// What the next bytes go to, once those before have arrived.
     async fn writer(&mut self) -> Result<StagedWriter> {
-        match std::mem::replace(&mut self.state, State::NotBegun) {
-            State::NotBegun => self.stage.create(self.path.clone(), &self.attempt, self.index).await,
-            State::Idle(writer) => Ok(writer),
-            State::Sending(task) => {
-                let (writer, outcome) =
-                    task.join().await.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-                match outcome {
-                    Ok(()) => Ok(writer),
-                    Err(error) => {
-                        self.state = State::Idle(writer);
-                        Err(error)
-                    }
+        let internal = |error: JoinError| Error::new(Code::Internal, error.to_string());
+        match self.state.take() {
+            None => Err(Error::new(Code::Internal, "an upload that has failed goes on")),
+            Some(State::Beginning(task)) => task.join().await.map_err(internal)?,
+            Some(State::Idle(writer)) => Ok(writer),
+            Some(State::Sending(task)) => match task.join().await.map_err(internal)? {
+                (writer, Ok(())) => Ok(writer),
+                (writer, Err(error)) => {
+                    self.state = Some(State::Idle(writer));
+                    Err(error)
                 }
-            }
+            },
         }
     }
 }
