@@ -3,6 +3,7 @@
 
 mod columns;
 mod fields;
+mod plain;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::csv::reader::Decoder;

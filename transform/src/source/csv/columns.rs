@@ -1,4 +1,5 @@
-//! Columns of the fields of CSV records, by arrow's own parsers: what is a value and what is not is decided there.
+//! Columns of the fields of CSV records, by arrow's own parsers where they are not plain numbers or dates: what is a value and what is not is
+//! decided there.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use arrow::error::ArrowError;
 use chrono::Utc;
 
 use super::fields::Fields;
+use super::plain;
 
 /// Whole records that are written plainly.
 pub(super) struct Records<'a> {
@@ -83,38 +85,31 @@ pub(super) fn column(data_type: &DataType, rows: usize) -> Option<Box<dyn Column
     Some(match *data_type {
         DataType::Utf8 => Box::new(StringBuilder::with_capacity(rows, 0)),
         DataType::Boolean => Box::new(BooleanBuilder::with_capacity(rows)),
-        DataType::Int8 => Values::<Int8Type, _>::boxed(data_type, rows, Int8Type::parse),
-        DataType::Int16 => Values::<Int16Type, _>::boxed(data_type, rows, Int16Type::parse),
-        DataType::Int32 => Values::<Int32Type, _>::boxed(data_type, rows, Int32Type::parse),
-        DataType::Int64 => Values::<Int64Type, _>::boxed(data_type, rows, Int64Type::parse),
+        DataType::Int8 => integers::<Int8Type>(data_type, rows),
+        DataType::Int16 => integers::<Int16Type>(data_type, rows),
+        DataType::Int32 => integers::<Int32Type>(data_type, rows),
+        DataType::Int64 => integers::<Int64Type>(data_type, rows),
         DataType::Float32 => Values::<Float32Type, _>::boxed(data_type, rows, Float32Type::parse),
         DataType::Float64 => Values::<Float64Type, _>::boxed(data_type, rows, Float64Type::parse),
-        DataType::Date32 => Values::<Date32Type, _>::boxed(data_type, rows, days()),
+        DataType::Date32 => Values::<Date32Type, _>::boxed(data_type, rows, |text| {
+            plain::date(text).or_else(|| Date32Type::parse(text))
+        }),
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             Values::<TimestampMicrosecondType, _>::boxed(data_type, rows, parse_timestamp)
         }
         DataType::Decimal128(precision, scale) => Values::<Decimal128Type, _>::boxed(data_type, rows, move |text| {
-            parse_decimal::<Decimal128Type>(text, precision, scale).ok()
+            plain::decimal(text, precision, scale)
+                .or_else(|| parse_decimal::<Decimal128Type>(text, precision, scale).ok())
         }),
         _ => return None,
     })
 }
 
-/// Parses dates. The same days come again and again, and to look one up is sooner done.
-fn days() -> impl FnMut(&str) -> Option<i32> + Send {
-    const SLOTS: usize = 4096;
-    // No text has these bytes.
-    let mut known = vec![([u8::MAX; 10], 0); SLOTS];
-    move |text| {
-        let Ok(written) = <[u8; 10]>::try_from(text.as_bytes()) else { return Date32Type::parse(text) };
-        let [.., c, y, _, m, n, _, d, e] = written;
-        let digits = u32::from_le_bytes([d, e, m, n]) ^ u32::from_le_bytes([y, c, 0, 0]).rotate_left(11);
-        let slot = &mut known[digits.wrapping_mul(0x9e37_79b1) as usize >> 20];
-        if slot.0 != written {
-            *slot = (written, Date32Type::parse(text)?);
-        }
-        Some(slot.1)
-    }
+fn integers<T: Parser<Native: TryFrom<i64>>>(data_type: &DataType, rows: usize) -> Box<dyn Column> {
+    Values::<T, _>::boxed(data_type, rows, |text| match plain::whole(text) {
+        Some(number) => number.try_into().ok(),
+        None => T::parse(text),
+    })
 }
 
 struct Values<T: ArrowPrimitiveType, F> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Field, Schema};
+use arrow::compute::kernels::cast_utils::{Parser, parse_decimal};
+use arrow::datatypes::{Date32Type, Decimal128Type, Field, Int64Type, Schema};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -240,14 +241,56 @@ fn a_delimiter_may_be_any_byte() {
     }
 }
 
-/// Days are looked up where they were seen before.
+/// Every day there is, and what looks like one.
 #[test]
-fn every_day_is_itself() {
-    let day = |n: i64| chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(n);
-    let many = (0..40_000).map(|n| day(n * 7919 % 20_011 - 3000).format("%Y-%m-%d\n").to_string());
-    let text: String = many.chain(["9996-03-13\n", "1996-03-13\n", "1996-3-1\n"].map(str::to_owned)).collect();
-    let of = |is_quick| rows(decoder(symbols(b',', b'"'), &[DataType::Date32], &[0], is_quick), &[text.as_bytes()]);
-    assert_eq!(of(true).unwrap().0, of(false).unwrap().0);
-    let of = |is_quick| rows(decoder(symbols(b',', b'"'), &[DataType::Date32], &[0], is_quick), &[b"1996-02-30\n"]);
-    assert!(of(true).is_err() && of(false).is_err());
+fn plain_dates_are_as_by_arrow() {
+    for year in 0..10_000 {
+        for month in 0..14 {
+            for day in [0, 1, 2, 9, 10, 27, 28, 29, 30, 31, 32, 99] {
+                let text = format!("{year:04}-{month:02}-{day:02}");
+                assert_eq!(plain::date(&text), Date32Type::parse(&text), "{text}");
+            }
+        }
+    }
+    assert_eq!(plain::date("1970-01-02"), Some(1));
+    for arrows in
+        ["", "1996-3-1", "19960301", "+996-03-01", "1996-03-01T", "1996/03/01", "1996-0\u{e9}-1", "1996-03-0:"]
+    {
+        assert_eq!(plain::date(arrows), None, "{arrows}");
+    }
+}
+
+/// What is read without arrow's parsers is what they read. Counted is how much that is.
+#[test]
+fn plain_numbers_are_as_by_arrow() {
+    let of_decimals = [(1, 0), (9, 2), (12, 2), (18, 0), (18, 18), (38, 10), (38, 38)];
+    let text = "[-+]?0{0,2}[0-9]{0,20}(\\.[0-9]{0,5})?[ e]?";
+    let mut runner = TestRunner::new(config(8192));
+    let (wholes, decimals) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    runner
+        .run(&(text, prop::sample::select(of_decimals.to_vec())), |(text, (precision, scale))| {
+            if let Some(number) = plain::whole(&text) {
+                prop_assert_eq!(Some(number), Int64Type::parse(&text), "{}", text);
+                wholes.set(wholes.get() + 1);
+            }
+            if let Some(number) = plain::decimal(&text, precision, scale) {
+                let expected = parse_decimal::<Decimal128Type>(&text, precision, scale);
+                prop_assert_eq!(number, expected.unwrap(), "{} of {} and {}", text, precision, scale);
+                decimals.set(decimals.get() + 1);
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(wholes.get() > 500 && decimals.get() > 500, "{wholes:?} and {decimals:?} were read here");
+    for (text, number) in [("0", 0), ("-0", 0), ("007", 7), ("-9999999999999999", -9_999_999_999_999_999)] {
+        assert_eq!(plain::whole(text), Some(number), "{text}");
+    }
+    for (text, number) in [("1", 100), ("-0.05", -5), ("0012.5", 1250), ("9999999.99", 999_999_999)] {
+        assert_eq!(plain::decimal(text, 9, 2), Some(number), "{text}");
+    }
+    assert_eq!(plain::whole(&"\u{7f}".repeat(17)), None);
+    assert_eq!(plain::whole(&"\u{7ff}".repeat(8)), None);
+    for arrows in ["", "-", "+1", "1.", ".5", "1.234", "10000000", "1e3", " 1", "1_0", "123456789012345678"] {
+        assert_eq!(plain::decimal(arrows, 9, 2), None, "{arrows}");
+    }
 }
