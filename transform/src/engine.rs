@@ -254,7 +254,8 @@ impl Engine {
                 transform,
                 planned,
                 sources: &checked.sources,
-                known: checked.targets.get(&target),
+                // What was checked long ago may have changed since.
+                known: checked.targets.get(&target).filter(|_| matches!(asked, Asked::Arrived { .. })),
                 asked,
                 stamp,
                 progress,

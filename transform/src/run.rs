@@ -52,7 +52,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) planned: &'a Planned,
     /// Tables that no transform makes, as `planned` goes by them.
     pub(crate) sources: &'a Registered,
-    /// The target as it was when `planned` was checked.
+    /// The target as it was when `planned` was checked, if that was just now.
     pub(crate) known: Option<&'a Table>,
     pub(crate) asked: &'a Asked,
     pub(crate) stamp: &'a Stamp,

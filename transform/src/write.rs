@@ -335,7 +335,7 @@ impl<'a> Writer<'a> {
         for index in 0..schema.fields().len() {
             sample.push(rows.sample(index, largest.map_or(0, |range| range.start), encodings::SAMPLE)?);
         }
-        let chosen = encodings::chosen(&self.spec.properties, schema, self.spec.dictionaries_asked, &sample)?;
+        let chosen = encodings::chosen(&self.spec.properties, &self.schema, self.spec.dictionaries_asked, &sample)?;
         let open = ranges.len().min(self.most_open()) * schema.flattened_fields().len().max(1);
         let page = (self.limit / UNFINISHED_SHARE / open.max(1)).clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
         let chosen = chosen.into_builder().set_data_page_size_limit(page).build();

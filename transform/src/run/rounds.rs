@@ -32,10 +32,10 @@ impl Runner<'_> {
     }
 
     async fn rounds(&self, outcomes: &mut Vec<Result<Receipt>>) -> Result<()> {
-        let (mut due, mut state) = self.due().await?;
+        let (mut due, mut state) = self.due(self.known).await?;
         if !due.open.is_empty() {
             outcomes.extend(self.carry_all_on(&due.open.into_iter().collect::<Vec<_>>()).await);
-            (due, state) = self.due().await?;
+            (due, state) = self.due(None).await?;
         }
         outcomes.extend(due.refused.drain(..).map(|mut error| {
             // The ledger names objects of the data folder relative to it.
@@ -63,15 +63,15 @@ impl Runner<'_> {
                 return Ok(());
             }
             // Whoever was faster may have seen less of the inputs, and nobody else looks again.
-            (due, state) = self.due().await?;
+            (due, state) = self.due(None).await?;
             due.runs.retain(|(work, _)| matches!(work, Work::Rebuild(_)));
         }
         Err(changed_all_the_time())
     }
 
-    async fn due(&self) -> Result<(Due, Box<State>)> {
+    async fn due(&self, known: Option<&Table>) -> Result<(Due, Box<State>)> {
         let objects = self.objects();
-        let state = self.state(self.stamp.at, objects.as_ref(), self.known).await?;
+        let state = self.state(self.stamp.at, objects.as_ref(), known).await?;
         let (ledger, transform, write) = (&self.ledger, self.transform, self.planned.write);
         let (listing, version) = (&state.listing, state.base.number);
         let due = if matches!(self.asked, Asked::Rebuild) {
@@ -83,7 +83,7 @@ impl Runner<'_> {
     }
 
     /// What a run with this `now()` starts from; of the driving table only the objects that are asked for, where it is not all.
-    /// `known` is the target as it was before, where nothing of its own was done since.
+    /// `known` is the target as it was just now, if it was read.
     pub(super) async fn state(
         &self,
         now: DateTime<Utc>,

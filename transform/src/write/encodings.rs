@@ -5,17 +5,17 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
 use datafusion::common::hash_utils::{RandomState, create_hashes};
 use parquet::basic::Encoding;
 use parquet::file::properties::WriterProperties;
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{SchemaDescriptor, TypePtr};
 
 use crate::code::Code;
 use crate::error::{Error, Result};
 
-/// Rows that are looked at.
+/// Rows that are looked at, and values of a column within them.
 pub(super) const SAMPLE: usize = 4096;
 /// With fewer rows nothing can be told, and nothing is at stake.
 const LEAST: usize = 128;
@@ -24,7 +24,7 @@ const ROWS_FOR_VALUE: usize = 5;
 /// So many values are few, whether or not more are to come.
 const FEW_VALUES: usize = 64;
 
-/// Settings with the encoding of each column of `schema` that is not nested, by the rows of a sample of one partition.
+/// Settings with the encoding of each column of `schema`, those within nested ones too, by the rows of a sample of one partition.
 /// Where the project says which columns have dictionaries (`asked`), that stands.
 ///
 /// Integers have a dictionary or differences, never both: Parquet's encoder of differences sets a megabyte aside in each open
@@ -34,21 +34,20 @@ const FEW_VALUES: usize = 64;
 /// [`Code::Internal`].
 pub(super) fn chosen(
     properties: &WriterProperties,
-    schema: &Schema,
+    schema: &TypePtr,
     asked: bool,
     sample: &[ArrayRef],
 ) -> Result<WriterProperties> {
     let mut builder = properties.clone().into_builder();
-    for (field, values) in schema.fields().iter().zip(sample) {
-        if field.data_type().is_nested() {
-            continue;
-        }
-        let path = ColumnPath::from(field.name().as_str());
-        let can_differ = is_integer(field.data_type());
+    let mut columns = Vec::new();
+    sample.iter().for_each(|values| flatten(values, &mut columns));
+    for (column, values) in SchemaDescriptor::new(TypePtr::clone(schema)).columns().iter().zip(columns) {
+        let path = column.path().clone();
+        let can_differ = is_integer(values.data_type());
         let has_dictionary = if asked || values.len() < LEAST {
             properties.dictionary_enabled(&path)
         } else {
-            repeats(values, can_differ)?
+            repeats(&values, can_differ)?
         };
         if can_differ && !has_dictionary {
             builder = builder.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
@@ -56,6 +55,31 @@ pub(super) fn chosen(
         builder = builder.set_column_dictionary_enabled(path, has_dictionary);
     }
     Ok(builder.build())
+}
+
+/// The values as Parquet keeps them: those of nested columns in columns of their own, one behind the other.
+fn flatten(values: &ArrayRef, into: &mut Vec<ArrayRef>) {
+    match values.data_type() {
+        DataType::Struct(_) => values.as_struct().columns().iter().for_each(|column| flatten(column, into)),
+        DataType::List(_) => {
+            let list = values.as_list::<i32>();
+            let (from, to) = ends(list.value_offsets());
+            flatten(&list.values().slice(from, to - from), into);
+        }
+        DataType::Map(..) => {
+            let map = values.as_map();
+            let (from, to) = ends(map.value_offsets());
+            let entries = map.entries().slice(from, to - from);
+            entries.columns().iter().for_each(|column| flatten(column, into));
+        }
+        _ => into.push(values.slice(0, values.len().min(SAMPLE))),
+    }
+}
+
+/// Where the values of all lists begin and end.
+fn ends(offsets: &[i32]) -> (usize, usize) {
+    let end = |offset: Option<&i32>| offset.map_or(0, |offset| *offset as usize);
+    (end(offsets.first()), end(offsets.last()))
 }
 
 /// Whether values come back so often that a dictionary pays. Where there is another way (`can_differ`), it does not pay for
@@ -96,16 +120,29 @@ fn is_integer(data_type: &DataType) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Decimal128Array, Int64Array, StringArray};
-    use arrow::datatypes::Field;
+    use arrow::array::{Decimal128Array, Int64Array, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray};
+    use arrow::array::{Int64Builder, ListArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, Schema};
+    use parquet::arrow::ArrowSchemaConverter;
+    use parquet::schema::types::ColumnPath;
 
     use super::*;
 
     fn settings(values: ArrayRef, asked: bool) -> (bool, Option<Encoding>) {
-        let schema = Schema::new(vec![Field::new("c", values.data_type().clone(), true)]);
-        let properties = chosen(&WriterProperties::builder().build(), &schema, asked, &[values]).unwrap();
+        let (properties, columns) = chosen_for(values, asked);
         let path = ColumnPath::from("c");
+        assert_eq!(columns, ["c"]);
         (properties.dictionary_enabled(&path), properties.encoding(&path))
+    }
+
+    /// Settings for a column `c`, and what Parquet calls its columns.
+    fn chosen_for(values: ArrayRef, asked: bool) -> (WriterProperties, Vec<String>) {
+        let schema = Schema::new(vec![Field::new("c", values.data_type().clone(), true)]);
+        let schema = ArrowSchemaConverter::new().convert(&schema).unwrap();
+        let columns = schema.columns().iter().map(|column| column.path().string()).collect();
+        let properties = WriterProperties::builder().build();
+        (chosen(&properties, &schema.root_schema_ptr(), asked, &[values]).unwrap(), columns)
     }
 
     #[test]
@@ -119,6 +156,38 @@ mod tests {
         assert!(settings(few, false).0, "nothing is known from few rows");
         let nulls: ArrayRef = Arc::new((0..1000).map(|i| (i % 2 == 0).then_some(i)).collect::<Int64Array>());
         assert!(!settings(nulls, false).0);
+    }
+
+    #[test]
+    fn columns_within_nested_ones_are_like_others() {
+        let number: ArrayRef = Arc::new((0..1000).collect::<Int64Array>());
+        let mode: ArrayRef = Arc::new((0..1000).map(|i| Some(format!("{}", i % 7))).collect::<StringArray>());
+        let lines = StructArray::from(RecordBatch::try_from_iter([("number", number), ("mode", mode)]).unwrap());
+        let item = Arc::new(Field::new("item", lines.data_type().clone(), true));
+        let lists = ListArray::new(item, OffsetBuffer::from_lengths([5; 200]), Arc::new(lines), None);
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+        for row in 0..200 {
+            maps.keys().append_value("always");
+            maps.values().append_value(row);
+            maps.append(true).unwrap();
+        }
+        let columns: [(&str, ArrayRef); 2] = [("lists", Arc::new(lists)), ("maps", Arc::new(maps.finish()))];
+        let both: ArrayRef = Arc::new(StructArray::from(RecordBatch::try_from_iter(columns).unwrap()));
+        for values in [Arc::clone(&both), both.slice(40, 150)] {
+            let (properties, columns) = chosen_for(values, false);
+            let chosen = columns.iter().map(|name| {
+                let path = ColumnPath::new(name.split('.').map(str::to_owned).collect());
+                (name.as_str(), properties.dictionary_enabled(&path), properties.encoding(&path))
+            });
+            let differences = Some(Encoding::DELTA_BINARY_PACKED);
+            let expected = [
+                ("c.lists.list.item.number", false, differences),
+                ("c.lists.list.item.mode", true, None),
+                ("c.maps.entries.keys", true, None),
+                ("c.maps.entries.values", false, differences),
+            ];
+            assert_eq!(chosen.collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -44,7 +45,8 @@ pub async fn encode(batch: RecordBatch, files: usize) -> Result<u64> {
     let properties = WriterProperties::builder().set_compression(zstd).build();
     let sample: Vec<ArrayRef> =
         batch.columns().iter().map(|column| column.slice(0, SAMPLE.min(column.len()))).collect();
-    let properties = encodings::chosen(&properties, &schema, false, &sample)?;
+    let parquet = ArrowSchemaConverter::new().convert(&schema).map_err(unwritable)?;
+    let properties = encodings::chosen(&properties, &parquet.root_schema_ptr(), false, &sample)?;
     let spool = Arc::new(Spool::new(usize::MAX, Arc::clone(&RuntimeEnv::default().disk_manager)));
     let rows = batch.num_rows();
     let mut buffer = Buffer::default();
