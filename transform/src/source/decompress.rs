@@ -61,13 +61,13 @@ impl ParquetFileReaderFactory for SharedDecompressors {
         metrics: &ExecutionPlanMetricsSet,
     ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
         let size = file.object_meta.size;
-        // A part of an object is found by the places that its row groups have in it.
-        let is_whole = file.range.as_ref().is_none_or(|range| range.start <= 0 && range.end as u64 >= size);
+        let range = file.range.as_ref().map(|range| range.start..range.end);
         let inner = self.readers.create_reader(partition, file, hint, metrics)?;
+        let is_whole = range.as_ref().is_none_or(|range| range.start <= 0 && range.end as u64 >= size);
         if size > SMALL || !is_whole {
             return Ok(inner);
         }
-        Ok(Box::new(SmallObject { inner, idle: Arc::clone(&self.idle), chunks: None }))
+        Ok(Box::new(SmallObject { inner, idle: Arc::clone(&self.idle), has_range: range.is_some(), chunks: None }))
     }
 }
 
@@ -75,6 +75,9 @@ impl ParquetFileReaderFactory for SharedDecompressors {
 struct SmallObject {
     inner: Box<dyn AsyncFileReader + Send>,
     idle: Arc<Idle>,
+    /// DataFusion reads the row groups whose first column lies in a range, though it be all of the object: without compression, only the
+    /// first of them is sure to.
+    has_range: bool,
     /// What stands for its column chunks, in the order of their places; empty: it is read as it is; `None`: not known yet.
     chunks: Option<Vec<Chunk>>,
 }
@@ -147,7 +150,8 @@ impl SmallObject {
     async fn open(&mut self, options: Option<&ArrowReaderOptions>) -> Result<Arc<ParquetMetaData>> {
         let metadata = self.inner.get_metadata(options).await?;
         let columns: Vec<_> = metadata.row_groups().iter().flat_map(|group| group.columns()).collect();
-        let chunks = if columns.iter().any(|column| is_zstd(column)) && are_within(&columns, SMALL) {
+        let stays_in_range = !self.has_range || metadata.num_row_groups() <= 1;
+        let chunks = if stays_in_range && columns.iter().any(|column| is_zstd(column)) && are_within(&columns, SMALL) {
             let ranges = columns.iter().map(|column| byte_range(column)).collect();
             let bytes = self.inner.get_byte_ranges(ranges).await?;
             arranged(&columns, bytes)

@@ -2,6 +2,7 @@
 
 mod nested;
 mod orc;
+mod parquet;
 mod rescue;
 
 use std::io::Write;

@@ -98,13 +98,16 @@ async fn columns_of_other_codecs_are_as_they_are() {
 
 #[tokio::test]
 async fn a_part_of_an_object_is_read_as_it_is() {
-    let (readers, meta) = stored(file(zstd())).await;
-    let end = meta.size as i64;
-    for (start, end, is_whole) in [(0, end, true), (0, end - 1, false), (1, end, false)] {
-        let mut part = PartitionedFile::new_from_meta(meta.clone());
-        part.range = Some(FileRange { start, end });
-        let (_, codecs) = read(reader(&readers, part)).await.unwrap();
-        assert_eq!(codecs.contains(&Compression::UNCOMPRESSED), is_whole, "{start}..{end}");
+    let one_group = zstd().set_max_row_group_row_count(None);
+    for (properties, is_one) in [(one_group, true), (zstd(), false)] {
+        let (readers, meta) = stored(file(properties)).await;
+        let end = meta.size as i64;
+        for (start, end, is_whole) in [(0, end, true), (0, end - 1, false), (1, end, false)] {
+            let mut part = PartitionedFile::new_from_meta(meta.clone());
+            part.range = Some(FileRange { start, end });
+            let (_, codecs) = read(reader(&readers, part)).await.unwrap();
+            assert_eq!(codecs.contains(&Compression::UNCOMPRESSED), is_whole && is_one, "{start}..{end}");
+        }
     }
 }
 
