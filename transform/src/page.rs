@@ -8,7 +8,9 @@ pub(crate) struct Header<'a> {
     /// Bytes of the values as they lie in the file.
     pub(crate) compressed: usize,
     before_size: &'a [u8],
-    after_size: &'a [u8],
+    /// How the field after the size and a checksum begins.
+    next: u8,
+    rest: &'a [u8],
 }
 
 /// Types of pages in headers. What there is besides is not made any more (indexes), or not compressed as a whole (version 2).
@@ -29,15 +31,25 @@ impl<'a> Header<'a> {
         // The field's own type stays.
         let before_size = bytes.get(..bytes.len() - rest.len() + 1)?;
         let compressed = usize::try_from(next_i32(&mut rest)?).ok()?;
-        let after = rest;
+        let has_checksum = rest.first() == Some(&NEXT_I32);
+        if has_checksum {
+            take(&mut rest, 1)?;
+            varint(&mut rest)?;
+        }
+        let mut next = *rest.first()?;
+        let fields = rest;
         skip_struct(&mut rest, DEEPEST)?;
-        let after_size = &after[..after.len() - rest.len()];
-        Some((Self { page_type, uncompressed, compressed, before_size, after_size }, rest))
+        if has_checksum && next != 0 {
+            // Fields are numbered by their distance to the one before.
+            next = next.checked_add(0x10).filter(|next| next >> 4 > 1)?;
+        }
+        let fields = &fields[1..fields.len() - rest.len()];
+        Some((Self { page_type, uncompressed, compressed, before_size, next, rest: fields }, rest))
     }
 
-    /// The header with another size of the page.
+    /// The header of the same page with other bytes, so many of them, and no checksum of those that it had.
     pub(crate) fn resized(&self, size: usize) -> Vec<u8> {
-        let mut header = Vec::with_capacity(self.before_size.len() + self.after_size.len() + 5);
+        let mut header = Vec::with_capacity(self.before_size.len() + self.rest.len() + 6);
         header.extend_from_slice(self.before_size);
         let mut left = (size as u64) << 1;
         while left >= 0x80 {
@@ -45,7 +57,8 @@ impl<'a> Header<'a> {
             left >>= 7;
         }
         header.push(left as u8);
-        header.extend_from_slice(self.after_size);
+        header.push(self.next);
+        header.extend_from_slice(self.rest);
         header
     }
 }
@@ -125,6 +138,17 @@ mod tests {
         let smaller = parsed.resized(7);
         assert_eq!(smaller, [&bytes[..5], &[0x15, 0x0e], &bytes[8..25]].concat());
         assert_eq!(Header::parse(&smaller).unwrap().0.compressed, 7);
+    }
+
+    /// Those of Spark and Hive have one.
+    #[test]
+    fn a_checksum_is_of_the_bytes_that_it_was_made_for() {
+        let without = [HEADER.as_slice(), &[0]].concat();
+        let with = [&HEADER[..8], &[0x15, 0x9d, 0xd2, 0x85, 0xd8, 0x0c, 0x1c], &HEADER[9..], &[0, 7]].concat();
+        let (parsed, rest) = Header::parse(&with).unwrap();
+        assert_eq!((parsed.compressed, rest), (300, [7].as_slice()));
+        assert_eq!(parsed.resized(300), without);
+        assert_eq!(Header::parse(&without).unwrap().0.resized(7), parsed.resized(7));
     }
 
     #[test]
