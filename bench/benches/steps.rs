@@ -20,7 +20,7 @@ use tpchgen::generators::{LineItem, LineItemGenerator};
 use transform::{Column, CsvOptions, Format, HiveType, JsonOptions, Table, TableName, steps};
 
 /// Rows of a buffer of the writer.
-const ROWS: usize = 64 << 10;
+const ROWS: usize = 32 << 10;
 
 fn lines() -> Vec<LineItem<'static>> {
     LineItemGenerator::new(0.02, 1, 1).iter().take(ROWS).collect()

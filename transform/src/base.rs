@@ -53,8 +53,9 @@ impl Newest {
 
     /// The state of the target, if no newer version came while it was read.
     ///
-    /// `known` is the table as it was read just before the newest version was looked for: where there is no version yet, none can have come since, and it counts.
-    /// What runs that add have changed meanwhile is found when this one is published, as if they had done it afterwards.
+    /// `known` is the table as it was read just before the newest version was looked for: where there is no version yet, none can
+    /// have come since, and it counts. What runs that add have changed meanwhile is found when this one is published, as if they had
+    /// done it afterwards.
     ///
     /// # Errors
     /// Those of storage and catalog.

@@ -119,14 +119,14 @@ struct Values<T: ArrowPrimitiveType, F> {
     parse: F,
 }
 
-impl<T: ArrowPrimitiveType, F: FnMut(&str) -> Option<T::Native> + Send + 'static> Values<T, F> {
+impl<T: ArrowPrimitiveType, F: Fn(&str) -> Option<T::Native> + Send + 'static> Values<T, F> {
     fn boxed(data_type: &DataType, rows: usize, parse: F) -> Box<dyn Column> {
         let builder = PrimitiveBuilder::with_capacity(rows).with_data_type(data_type.clone());
         Box::new(Self { builder, data_type: data_type.clone(), rows, parse })
     }
 }
 
-impl<T: ArrowPrimitiveType, F: FnMut(&str) -> Option<T::Native> + Send> Column for Values<T, F> {
+impl<T: ArrowPrimitiveType, F: Fn(&str) -> Option<T::Native> + Send> Column for Values<T, F> {
     fn add(&mut self, records: &Records<'_>, place: usize) -> Result<(), ArrowError> {
         records.each(place, |text| {
             match text {
