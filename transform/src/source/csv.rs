@@ -32,8 +32,17 @@ pub(super) struct CsvDecoder {
 }
 
 impl CsvDecoder {
-    pub(super) fn new(arrow: Decoder, arrangement: Vec<Option<usize>>, wanted: SchemaRef) -> Self {
-        Self { plain: None, begun: Vec::new(), arrow: Box::new(arrow), arrangement, wanted }
+    /// # Errors
+    /// What arrow says.
+    pub(super) fn new(
+        mut arrow: Decoder,
+        arrangement: Vec<Option<usize>>,
+        wanted: SchemaRef,
+    ) -> Result<Self, ArrowError> {
+        // At its start it would take U+FEFF for a byte order mark. That of an object is gone by now, and arrow may begin with any record:
+        // an empty line is no record, and a start.
+        arrow.decode(b"\n")?;
+        Ok(Self { plain: None, begun: Vec::new(), arrow: Box::new(arrow), arrangement, wanted })
     }
 
     /// The same, which leaves to arrow's reader only what it must. `width` is the number of fields of a record, and `places` says which of

@@ -93,7 +93,8 @@ impl ObjectReader {
         if let (Some(null), true) = (&options.null, options.quote.is_some()) {
             builder = builder.with_null_regex(null_or_empty(null)?);
         }
-        let decoder = CsvDecoder::new(builder.build_decoder(), arrangement, Arc::clone(&self.wanted));
+        let decoder = CsvDecoder::new(builder.build_decoder(), arrangement, Arc::clone(&self.wanted))
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         Ok((decoder, projection))
     }
 
