@@ -94,9 +94,7 @@ fn out_of_range(error: &ArrowError) -> Error {
 }
 
 fn of_resources(message: &str) -> Error {
-    if message.contains("disk") || message.contains("temporary") && message.contains("limit") {
-        return Error::new(Code::DiskFull, lower(message)).help("free some space for temporary files");
-    }
+    tracing::debug!("no room is left: {message}");
     let reserver = message.split_whitespace().find_map(|word| word.split_once('[').map(|(name, _)| name));
     let part = match reserver {
         Some("HashJoinInput") => "the smaller side of a join, which is held whole",

@@ -1,6 +1,7 @@
 //! The DataFusion session that queries are planned in: functions, and nothing that reaches outside.
 
 use chrono::{DateTime, Utc};
+use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -19,6 +20,10 @@ const LEAST_BATCH: usize = 1024;
 /// One part in so many of the memory is set aside for merging what sorts have spilled; never less than `LEAST_FOR_MERGE`.
 const MERGES_SHARE: usize = 8;
 const LEAST_FOR_MERGE: usize = 64 << 10;
+/// Size at which a file is full that holds what is spilled on its way to another core: with its first batch. Where two cores add to
+/// files for a third, which reads the older one to its end, all of them can come to wait for each other:
+/// <https://github.com/apache/datafusion/issues/24883>.
+const ONE_BATCH: usize = 1;
 
 /// How tables are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +60,9 @@ pub(crate) fn executor(env: Arc<RuntimeEnv>, limits: &Limits, now: DateTime<Utc>
     // Every sort sets this aside for its merge, one on each core: DataFusion's default would use up a small limit.
     let for_merge = (core_memory / MERGES_SHARE).max(LEAST_FOR_MERGE);
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(for_merge);
+    if let Ok(size) = ConfigNonZeroUsize::try_new(ONE_BATCH) {
+        options.execution.max_spill_file_size_bytes = size;
+    }
     options.optimizer.prefer_hash_join = joins == Joins::Hashed;
     options.execution.parquet.reorder_filters = true;
     let properties = ExecutionProps::new().with_query_execution_start_time(now);
