@@ -119,6 +119,20 @@ fn an_aggregate_spills() {
     assert_eq!(counted as u64, rows);
 }
 
+/// Of the 101 partitions, more than may be open within the limit, one has nine tenths of the groups.
+#[test]
+fn an_aggregate_into_partitions_of_which_one_is_large_spills() {
+    let project = Project::new(&[(
+        "marts/parted",
+        "-- @partition: p\n-- @max_partitions: 200\n\
+         SELECT k, text, count(*) AS n, CASE WHEN k % 10 = 0 THEN k % 1000 ELSE -1 END AS p FROM raw.items GROUP BY k, text",
+    )]);
+    let rows = put_items(&project);
+    assert_eq!(written(&run_within_limit(&project)).len(), 101);
+    let counted = |row: &String| row.split('|').nth(2).unwrap().parse::<u64>().unwrap();
+    assert_eq!(project.table("marts.parted").rows.iter().map(counted).sum::<u64>(), rows);
+}
+
 /// Either side is larger than the limit.
 #[test]
 fn a_join_spills() {

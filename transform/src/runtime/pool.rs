@@ -12,6 +12,9 @@ pub(crate) const WRITER: &str = "parquet writer";
 /// One part in so many of the memory is kept for what carries a result out of its operators.
 const OUTGOING_SHARE: usize = 4;
 
+/// One part in so many of an aggregate's share is kept for the groups that it makes of what it reads back.
+const GROUPS_SHARE: usize = 4;
+
 /// What a consumer of memory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -52,6 +55,8 @@ pub(super) struct SharedPool {
     /// Sorts that there are, or will be: one on each core at least.
     sorts: AtomicUsize,
     cores: usize,
+    /// Consumers that can spill, which `holding` gives an equal share each.
+    spilling: AtomicUsize,
     /// Whether an aggregate has spilled, or will now.
     groups_spilled: AtomicBool,
     holding: FairSpillPool,
@@ -69,6 +74,7 @@ impl SharedPool {
             inside,
             sorts: none(),
             cores: cores.max(1),
+            spilling: none(),
             groups_spilled: AtomicBool::new(false),
             holding,
             outgoing: none(),
@@ -90,13 +96,19 @@ impl SharedPool {
     fn hold(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionResult<()> {
         let room = self.limit.saturating_sub(self.reserved());
         if !self.rereads() && additional > room {
-            return Err(DataFusionError::ResourcesExhausted(format!(
-                "{} needs {additional} more bytes, only {room} of {} are left",
-                reservation.consumer().name(),
-                self.limit
-            )));
+            return Err(self.exhausted(reservation.consumer(), additional, room));
         }
         self.holding.try_grow(reservation, additional)
+    }
+
+    /// Takes memory for groups, or for reading them back.
+    fn group(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionResult<()> {
+        let share = self.inside / self.spilling.load(Ordering::Relaxed).max(1);
+        let most = share - share / GROUPS_SHARE;
+        if self.groups_spilled.load(Ordering::Relaxed) && reservation.size() + additional > most {
+            return Err(self.exhausted(reservation.consumer(), additional, most.saturating_sub(reservation.size())));
+        }
+        self.hold(reservation, additional).inspect_err(|_| self.groups_spilled.store(true, Ordering::Relaxed))
     }
 
     /// Most bytes that were reserved at one time.
@@ -109,18 +121,22 @@ impl SharedPool {
     }
 
     /// Takes memory as long as no more than `room` is taken in this way.
-    fn take(&self, name: &str, additional: usize, room: usize) -> DataFusionResult<()> {
+    fn take(&self, consumer: &MemoryConsumer, additional: usize, room: usize) -> DataFusionResult<()> {
         let taken = self.outgoing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |outgoing| {
             outgoing.checked_add(additional).filter(|outgoing| *outgoing <= room)
         });
         match taken {
             Ok(_) => Ok(()),
-            Err(outgoing) => Err(DataFusionError::ResourcesExhausted(format!(
-                "{name} needs {additional} more bytes, only {} of {} are left for it",
-                room.saturating_sub(outgoing),
-                self.limit
-            ))),
+            Err(outgoing) => Err(self.exhausted(consumer, additional, room.saturating_sub(outgoing))),
         }
+    }
+
+    fn exhausted(&self, consumer: &MemoryConsumer, additional: usize, left: usize) -> DataFusionError {
+        DataFusionError::ResourcesExhausted(format!(
+            "{} needs {additional} more bytes, only {left} of {} are left for it",
+            consumer.name(),
+            self.limit
+        ))
     }
 }
 
@@ -139,12 +155,18 @@ impl MemoryPool for SharedPool {
         if Purpose::of(consumer) == Purpose::Rereading {
             self.sorts.fetch_add(1, Ordering::Relaxed);
         }
+        if consumer.can_spill() {
+            self.spilling.fetch_add(1, Ordering::Relaxed);
+        }
         self.holding.register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         if Purpose::of(consumer) == Purpose::Rereading {
             self.sorts.fetch_sub(1, Ordering::Relaxed);
+        }
+        if consumer.can_spill() {
+            self.spilling.fetch_sub(1, Ordering::Relaxed);
         }
         self.holding.unregister(consumer);
     }
@@ -172,23 +194,16 @@ impl MemoryPool for SharedPool {
         let consumer = reservation.consumer();
         match Purpose::of(consumer) {
             Purpose::Rereading if reservation.size() + additional > self.rereading() => {
-                return Err(DataFusionError::ResourcesExhausted(format!(
-                    "{} needs {additional} more bytes, but may take {} in all",
-                    consumer.name(),
-                    self.rereading()
-                )));
+                let left = self.rereading().saturating_sub(reservation.size());
+                return Err(self.exhausted(consumer, additional, left));
             }
             Purpose::Holding | Purpose::Rereading => self.hold(reservation, additional)?,
-            Purpose::Grouping => self.hold(reservation, additional).inspect_err(|_| {
-                self.groups_spilled.store(true, Ordering::Relaxed);
-            })?,
-            Purpose::Merging => {
-                self.take(consumer.name(), additional, self.limit.saturating_sub(self.holding.reserved()))?
-            }
+            Purpose::Grouping => self.group(reservation, additional)?,
+            Purpose::Merging => self.take(consumer, additional, self.limit.saturating_sub(self.holding.reserved()))?,
             Purpose::Writing => {
                 let unused = (self.limit / 2).saturating_sub(self.holding.reserved());
                 let room = if self.rereads() { 0 } else { unused };
-                self.take(consumer.name(), additional, room.max(self.limit / OUTGOING_SHARE / 2))?;
+                self.take(consumer, additional, room.max(self.limit / OUTGOING_SHARE / 2))?;
             }
         }
         self.note();
@@ -244,10 +259,13 @@ mod tests {
         writer.try_grow(100).unwrap();
         assert!(writer.try_grow(1).is_err(), "the aggregates will need the rest");
         let read = [one.new_empty(), other.new_empty()];
-        read.iter().for_each(|read| read.try_grow(300).unwrap());
-        one.try_grow(50).unwrap();
-        other.try_grow(50).unwrap();
-        assert_eq!(pool.reserved(), 800);
+        for read in &read {
+            read.try_grow(225).unwrap();
+            assert!(read.try_grow(1).is_err(), "a quarter is kept for groups");
+        }
+        one.try_grow(100).unwrap();
+        other.try_grow(100).unwrap();
+        assert_eq!(pool.reserved(), 750);
     }
 
     #[test]

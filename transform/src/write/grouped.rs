@@ -79,6 +79,8 @@ struct Buckets {
     spill: SpillManager,
     memory: MemoryReservation,
     limit: usize,
+    /// Rows that are read back at a time: a sort has no room for more in one piece.
+    batch: usize,
     buckets: Vec<Bucket>,
 }
 
@@ -104,6 +106,7 @@ impl Buckets {
             schema,
             memory: MemoryConsumer::new(WRITER).register(context.memory_pool()),
             limit,
+            batch: context.session_config().batch_size(),
             buckets: (0..BUCKETS).map(|_| Bucket::default()).collect(),
         }
     }
@@ -147,7 +150,10 @@ impl Buckets {
         for bucket in self.buckets.iter_mut().filter(|bucket| !bucket.waiting.is_empty()) {
             let whole = concat_batches(&self.schema, &std::mem::take(&mut bucket.waiting))?;
             bucket.bytes += whole.columns().iter().map(size).sum::<usize>();
-            bucket.files.extend(self.spill.spill_record_batch_and_finish(&[whole], "rows by partition")?);
+            let rows = whole.num_rows();
+            let pieces = (0..rows).step_by(self.batch).map(|first| whole.slice(first, self.batch.min(rows - first)));
+            let pieces: Vec<_> = pieces.collect();
+            bucket.files.extend(self.spill.spill_record_batch_and_finish(&pieces, "rows by partition")?);
         }
         self.memory.free();
         Ok(())
