@@ -154,7 +154,7 @@ codes! {
         "A message of a queue or a bus is not one that unglue understands, or it is about a bucket or an account that is not configured.\n\nUnderstood are the events of S3 that EventBridge sends, S3 notifications (versions 2.x), either of them also wrapped by SNS, the state changes of Glue crawlers, and unglue's own events. Anything else is set aside after one try: no retry would make it understood, and nothing was read or written. Correct the rule, the notification or the program that sends it; what should have been processed is sent again from the dead-letter queue, or the object is uploaded again."
     // Surroundings.
     OutOfMemory "out-of-memory" Environment
-        "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nSorts, aggregates and joins on equal columns spill; a join on anything else (`<`, `BETWEEN`, `CROSS JOIN`) holds one of its tables whole. Raise `--memory`, or make the query smaller: filter earlier, join on equal columns."
+        "The query needs more memory than its limit, and this part of it cannot spill to disk.\n\nSorts, aggregates and joins on equal columns spill; a join on anything else (`<`, `BETWEEN`, `CROSS JOIN`) holds one of its tables whole, and `median`, `array_agg` and the like hold all values of a group. Raise `--memory`, or make the query smaller: filter earlier, join on equal columns."
     DiskFull "disk-full" Environment
         "There is no space left where data or temporary files are written.\n\nThe table is as it was before the run. Free some space and run again."
     PermissionDenied "permission-denied" Environment
