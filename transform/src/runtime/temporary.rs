@@ -28,7 +28,8 @@ impl TemporaryFiles {
     /// Files below a folder, which is made where only it is missing.
     pub(super) fn below(folder: &Path) -> io::Result<Self> {
         if !folder.exists() {
-            fs::create_dir(folder)?;
+            // Another process may be faster.
+            fs::create_dir(folder).or_else(|error| if folder.is_dir() { Ok(()) } else { Err(error) })?;
         }
         Ok(Self { folder: Arc::new(Builder::new().prefix("unglue-").tempdir_in(folder)?) })
     }
