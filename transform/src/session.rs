@@ -20,8 +20,8 @@ const LEAST_BATCH: usize = 1024;
 /// One part in so many of the memory is set aside for merging what sorts have spilled; never less than `LEAST_FOR_MERGE`.
 const MERGES_SHARE: usize = 8;
 const LEAST_FOR_MERGE: usize = 64 << 10;
-/// Size at which a file is full that holds what is spilled on its way to another core: with its first batch. Where two cores add to
-/// files for a third, which reads the older one to its end, all of them can come to wait for each other:
+/// Size at which a file is full that holds what is spilled on its way to another core: with its first batch. Two cores that
+/// spill at the same time add to two files, and who reads these waits at the older one, while its rows may come in the other:
 /// <https://github.com/apache/datafusion/issues/24883>.
 const ONE_BATCH: usize = 1;
 

@@ -82,6 +82,12 @@ impl SharedPool {
         }
     }
 
+    /// The numbers of consumers that one of them belongs to.
+    fn counts(&self, consumer: &MemoryConsumer) -> impl Iterator<Item = &AtomicUsize> {
+        let sorts = (Purpose::of(consumer) == Purpose::Rereading).then_some(&self.sorts);
+        sorts.into_iter().chain(consumer.can_spill().then_some(&self.spilling))
+    }
+
     /// Most that one sort may take for reading back: a sort above it, which gets its rows meanwhile, needs as much.
     fn rereading(&self) -> usize {
         self.inside / self.sorts.load(Ordering::Relaxed).max(self.cores)
@@ -152,22 +158,12 @@ impl MemoryPool for SharedPool {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        if Purpose::of(consumer) == Purpose::Rereading {
-            self.sorts.fetch_add(1, Ordering::Relaxed);
-        }
-        if consumer.can_spill() {
-            self.spilling.fetch_add(1, Ordering::Relaxed);
-        }
+        self.counts(consumer).for_each(|count| _ = count.fetch_add(1, Ordering::Relaxed));
         self.holding.register(consumer);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        if Purpose::of(consumer) == Purpose::Rereading {
-            self.sorts.fetch_sub(1, Ordering::Relaxed);
-        }
-        if consumer.can_spill() {
-            self.spilling.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.counts(consumer).for_each(|count| _ = count.fetch_sub(1, Ordering::Relaxed));
         self.holding.unregister(consumer);
     }
 

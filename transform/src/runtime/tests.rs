@@ -65,7 +65,7 @@ async fn counted(mut rows: SendableRecordBatchStream) -> usize {
     counted
 }
 
-/// With DataFusion's own files, one run in three never ended.
+/// With files of DataFusion's own size, the first or the third of these runs never ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rows_that_are_dealt_out_all_arrive_where_each_of_them_spills() {
     let (table, temp) = (keys(), tempfile::tempdir().unwrap());
